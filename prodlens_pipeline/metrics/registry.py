@@ -652,8 +652,3 @@ METRICS: tuple[Metric, ...] = (
         repo="repo",
     ),
 )
-
-
-def by_name() -> dict[str, Metric]:
-    """The registry by name."""
-    return {metric.name: metric for metric in METRICS}

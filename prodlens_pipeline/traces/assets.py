@@ -55,26 +55,25 @@ def raw_contracts(used: Iterable[TraceFormat]) -> list[Contract]:
 
 def raw_query(contract: Contract, used: Iterable[TraceFormat], lake: Lake, landing: Path, window: Window) -> Query:
     """The rows of a raw table for the days of `window`."""
-    selects = [_nothing(contract)]
-    selects += [
+    selects = (
         f.select.replace("{records}", read_chunks(f.form.record, chunk_paths(lake, landing, f.name, window)))
         for f in used
         if f.raw == contract
-    ]
-    return Query("\nunion all by name\n".join(selects), window.parameters)
+    )
+    return _union(contract, selects, window)
 
 
 def common_query(shape: Contract, used: Iterable[TraceFormat], window: Window) -> Query:
     """The rows of `CALLS` or `ACTIVITY` for the days of `window`, of all formats."""
     texts = dict.fromkeys(text for f in used if (text := SHAPES[shape](f)))
-    selects = [_nothing(shape), *(f"({text})" for text in texts)]
-    return Query("\nunion all by name\n".join(selects), window.parameters)
+    return _union(shape, texts, window)
 
 
-def _nothing(contract: Contract) -> str:
-    """A select without rows that gives a union all columns of a table."""
+def _union(contract: Contract, selects: Iterable[str], window: Window) -> Query:
+    """The rows of all selects; NULL where a select leaves a column of the table out."""
     columns = ", ".join(f"null::{column.type} as {column.name}" for column in contract.columns)
-    return f"select {columns} where false"
+    nothing = f"select {columns} where false"
+    return Query("\nunion all by name\n".join([nothing, *(f"({select})" for select in selects)]), window.parameters)
 
 
 def price_rows(lake: Lake) -> pl.DataFrame:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from prodlens_pipeline.metrics import registry
 from prodlens_pipeline.metrics.evaluate import Selection, scorecard
-from prodlens_pipeline.metrics.registry import by_name
 from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline_tests.pipeline import Clone, build, lake_in_memory, landed_window, moment, settings_for
 
@@ -41,7 +41,8 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
 
 
 def figures(lake: Lake, *names: str) -> dict[str, tuple[float | None, int, str]]:
-    metrics = [by_name()[name] for name in names]
+    by_name = {metric.name: metric for metric in registry.METRICS}
+    metrics = [by_name[name] for name in names]
     card = scorecard(lake, metrics, Selection(landed_window(lake)), "team", ["team"])
     return {row["metric"]: (row["value"], row["n"], row["verdict"]) for row in card.to_dicts()}
 
