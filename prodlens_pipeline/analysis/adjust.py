@@ -12,8 +12,8 @@ produce (or remove) the very association that is asked about.
   the days before, which is AR(1) prewhitening when the level stands still. The moving level is what makes the filter
   forget a level shift or a ramp within days; for a series without one it costs next to nothing.
 - *Fortnight* (a cosine and a sine: sprints) and *slow cosines* (the first ones of the discrete cosine transform:
-  seasons, adoption curves) appear when the sample can afford them: none up to `FREE_OF_COSINES` days, then one
-  more slow cosine per `DAYS_PER_COSINE`.
+  seasons, adoption curves) appear when the sample can afford them: the fortnight from three of them on
+  (`FREE_OF_FORTNIGHT` days), and beyond `FREE_OF_COSINES` days one more slow cosine per `DAYS_PER_COSINE`.
 - *Interventions* are single days and level shifts that stand out of the whitened series (Box & Tiao 1975; found one
   by one like Chang, Tiao & Chen 1988, with a Bonferroni bound over all candidates).
 
@@ -28,9 +28,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
-from scipy.linalg import solve_triangular
 
 Reals = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -41,11 +40,16 @@ PERSISTENCE = (-0.4, -0.2, -0.05, 0.1, 0.25, 0.4, 0.55, 0.65, 0.75, 0.85, 0.92, 
 MOBILITY = (10.0, 40.0)
 """Candidates for the variance that the level gathers over the whole sample, in variances of u. Never zero: a
 likelihood is slow to see a shift that is already large enough to correlate two series."""
+FREE_OF_FORTNIGHT = 30
+FREE_OF_MONTH = 60
+DAYS_OF_A_MONTH = 365.25 / 12
 FREE_OF_COSINES = 60
 DAYS_PER_COSINE = 8
 MINIMUM_FREEDOM = 4
 """Days that must be left over after the regression."""
 DAYS_PER_INTERVENTION = 20
+PATCHES = (5, 10)
+"""Working days that a passing change of the level lasts: a week, or two, in which somebody is away."""
 FALSE_INTERVENTIONS = 0.05
 """Chance to find at least one intervention in a series that has none (an upper bound)."""
 NO_VARIATION = 1e-9
@@ -88,7 +92,9 @@ def adjust(values: Reals, days: Dates) -> Adjusted:
         return Adjusted(nothing, nothing, Noise(0.0, 0.0), 1.0, 0.0)
     series = values[observed]
     largest = float(np.abs(series).max()) or 1.0
-    design, wanted = _design(observed, days[observed])
+    design, wanted = _design(
+        tuple(observed.tolist()), tuple(days[observed].astype("datetime64[D]").astype(int).tolist())
+    )
     residual = series / largest - design @ (design.T @ (series / largest))
     deviation = float(np.sqrt((residual**2).mean()))
     if deviation <= NO_VARIATION:
@@ -100,7 +106,7 @@ def adjust(values: Reals, days: Dates) -> Adjusted:
     white, lost = _regress_out(whitener, residual / deviation, design, _most_interventions(series))
     innovations, remainder = nothing.copy(), nothing.copy()
     innovations[observed] = white
-    remainder[observed] = solve_triangular(whitener, white, lower=True) * deviation * largest
+    remainder[observed] = scipy.linalg.solve_triangular(whitener, white, lower=True) * deviation * largest
     unit = float(_one_step(variances)[0]) * deviation * largest
     return Adjusted(innovations, remainder, noise, unit, 1 - max(lost, wanted) / len(observed))
 
@@ -126,23 +132,30 @@ def _one_step(variances: Reals) -> Reals:
     return np.asarray(np.sqrt(variances.min(axis=0)), dtype=np.float64)
 
 
-def _design(position: Integers, days: Dates) -> tuple[Reals, int]:
+@lru_cache(maxsize=16)
+def _design(position: tuple[int, ...], calendar_days: tuple[int, ...]) -> tuple[Reals, int]:
     """Orthonormal basis (days, regressors) of rhythm and trend, and its wanted dimension.
+
+    `position` counts working days, `calendar_days` days since 1970. Cached: the series of a table are mostly known on
+    the same days.
 
     Fewer than ten days cannot carry a day of week: then the basis is the line alone, and the wanted dimension is
     larger. Counting that many degrees of freedom as lost keeps such samples from claiming what may be their week.
     """
     count = len(position)
-    time = (position - position[0] + 0.5) / (position[-1] - position[0] + 1)
+    time = (np.array(position) - position[0] + 0.5) / (position[-1] - position[0] + 1)
     line = [np.ones(count), time]
-    calendar = days.astype("datetime64[D]").astype(np.int64)
+    calendar = np.array(calendar_days)
     week = [(calendar % 7 == day).astype(np.float64) for day in range(7)]
-    fortnight, slow = [], []
-    if count > FREE_OF_COSINES:
+    fortnight, month, slow = [], [], []
+    if count > FREE_OF_FORTNIGHT:
         fortnight = [wave(2 * np.pi * calendar / 14) for wave in (np.cos, np.sin)]
+    if count > FREE_OF_MONTH:
+        month = [wave(2 * np.pi * calendar / DAYS_OF_A_MONTH) for wave in (np.cos, np.sin)]
+    if count > FREE_OF_COSINES:
         cosines = (count - FREE_OF_COSINES) // DAYS_PER_COSINE
         slow = [np.cos(np.pi * k * time) for k in range(1, cosines + 1)]
-    full = _orthonormal(np.column_stack(line + week + fortnight + slow))
+    full = _orthonormal(np.column_stack(line + week + fortnight + month + slow))
     wanted = full.shape[1]
     return (full if wanted + MINIMUM_FREEDOM <= count else _orthonormal(np.column_stack(line))), wanted
 
@@ -238,7 +251,8 @@ def _regress_out(whitener: Reals, series: Reals, design: Reals, most: int) -> tu
     residual = residual - basis @ (basis.T @ residual)
     pulses = whitener
     shifts = np.cumsum(whitener[:, ::-1], axis=1)[:, -2:0:-1]
-    candidates = np.concatenate([pulses, shifts], axis=1)
+    patches = [shifts[:, :-length] - shifts[:, length:] for length in PATCHES]
+    candidates = np.concatenate([pulses, shifts, *patches], axis=1)
     candidates -= basis @ (basis.T @ candidates)
 
     lost = design.shape[1]
@@ -251,7 +265,7 @@ def _regress_out(whitener: Reals, series: Reals, design: Reals, most: int) -> tu
         share = np.zeros_like(length)
         share[usable] = (residual @ candidates[:, usable]) ** 2 / (length[usable] ** 2 * (residual @ residual))
         best = int(share.argmax())
-        threshold = stats.t.isf(FALSE_INTERVENTIONS / 2 / candidates.shape[1], freedom)
+        threshold = -scipy.special.stdtrit(freedom, FALSE_INTERVENTIONS / 2 / candidates.shape[1])
         # The squared t of a regressor is freedom * share / (1 - share). One that explains all is no exception.
         if freedom * share[best] <= threshold**2 * (1 - share[best]) or share[best] > 1 - NO_VARIATION:
             break

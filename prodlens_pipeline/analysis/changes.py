@@ -14,8 +14,10 @@ from datetime import date
 from enum import StrEnum
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
+
+from prodlens_pipeline.analysis.multiplicity import benjamini_hochberg
 
 LEVEL = 0.95
 SIGNIFICANT = 0.05
@@ -68,11 +70,11 @@ class Change:
 def changes(pairs: Sequence[tuple[DailyValues, DailyValues]]) -> list[Change]:
     """One change per (before, after), in order, with q over all of them."""
     found = [_compare(before, after) for before, after in pairs]
-    tested = [change.p_value for change in found if change.p_value is not None]
-    if not tested:
-        return found
-    q_values = iter(stats.false_discovery_control(tested))
-    return [change if change.p_value is None else replace(change, q_value=float(next(q_values))) for change in found]
+    p_values = np.array([np.nan if change.p_value is None else change.p_value for change in found])
+    return [
+        change if change.p_value is None else replace(change, q_value=float(q))
+        for change, q in zip(found, benjamini_hochberg(p_values), strict=True)
+    ]
 
 
 def _compare(before: DailyValues, after: DailyValues) -> Change:
@@ -95,8 +97,8 @@ def _compare(before: DailyValues, after: DailyValues) -> Change:
         difference = 0.0 if same else difference
         return replace(counted, difference=difference, low=difference, high=difference, p_value=float(same))
     degrees = sum(variances) ** 2 / sum(v**2 / f for v, f in zip(variances, freedom, strict=True))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, degrees)) * error
-    p_value = float(2 * stats.t.sf(abs(difference) / error, degrees))
+    half = float(scipy.special.stdtrit(degrees, (1 + LEVEL) / 2)) * error
+    p_value = float(2 * scipy.special.stdtr(degrees, -abs(difference) / error))
     return replace(counted, difference=difference, low=difference - half, high=difference + half, p_value=p_value)
 
 

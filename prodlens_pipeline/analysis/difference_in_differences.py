@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 Reals = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -44,12 +44,12 @@ class Change:
         """Two-sided, of a t distribution."""
         if not self.error > 0:
             return float("nan")
-        return float(2 * special.stdtr(self.freedom, -abs(self.estimate) / self.error))
+        return float(2 * scipy.special.stdtr(self.freedom, -abs(self.estimate) / self.error))
 
     @property
     def half_width(self) -> float:
         """Of the 95 % interval."""
-        return float(-special.stdtrit(self.freedom, LEVEL / 2) * self.error)
+        return float(-scipy.special.stdtrit(self.freedom, LEVEL / 2) * self.error)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import scipy
 from numpy.typing import NDArray
-from scipy import special, stats
 
 from prodlens_pipeline.analysis.readings import Standing, read_configuration
 
@@ -88,7 +88,7 @@ def model_comparison(sessions: pl.DataFrame, settings: Sequence[str] = SETTINGS,
 
 def wilson(share: float, n: float) -> tuple[float, float]:
     """The 95 % interval of a share (Wilson 1927) of `n` independent trials, which need not be whole."""
-    z = float(stats.norm.ppf(1 - LEVEL / 2))
+    z = float(scipy.stats.norm.ppf(1 - LEVEL / 2))
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * float(np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)))
     return max(0.0, middle - half), min(1.0, middle + half)
@@ -115,7 +115,7 @@ def within_developers(one: pl.DataFrame, other: pl.DataFrame) -> tuple[float, fl
     variance = float((n1 * n0 * won * (total - won) / (total**2 * (total - 1))).sum())
     if variance <= 0:
         return difference, 1.0
-    return difference, float(2 * special.ndtr(-abs(surplus) / np.sqrt(variance)))
+    return difference, float(2 * scipy.special.ndtr(-abs(surplus) / np.sqrt(variance)))
 
 
 def _groups(sessions: pl.DataFrame, setting: str) -> list[_Group]:
@@ -184,7 +184,7 @@ def _mean(frame: pl.DataFrame, value: pl.Expr, seed: int) -> tuple[float, float,
     mean = float(sums.sum() / count)
     if len(cells) < 2 or count < MINIMUM_SESSIONS:
         return mean, float("nan"), float("nan"), count
-    found = stats.bootstrap(
+    found = scipy.stats.bootstrap(
         (sums, sizes),
         _ratio,
         paired=True,
@@ -214,5 +214,5 @@ def _trend(frame: pl.DataFrame) -> tuple[float, float, float, int]:
     if len(weeks) < MINIMUM_WEEKS:
         return float("nan"), float("nan"), float("nan"), len(weeks)
     number = (weeks["week"] - weeks["week"][0]).dt.total_days().to_numpy() / 7
-    found = stats.theilslopes(100 * weeks["rate"].to_numpy(), number, alpha=1 - LEVEL)
+    found = scipy.stats.theilslopes(100 * weeks["rate"].to_numpy(), number, alpha=1 - LEVEL)
     return float(found.slope), float(found.low_slope), float(found.high_slope), len(weeks)

@@ -10,8 +10,8 @@ drops out; what is peculiar to a developer on a weekday (level, part time) is a 
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special, stats
 
 Reals = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -45,17 +45,17 @@ class Slopes:
     @property
     def p_value(self) -> Reals:
         """Two-sided."""
-        return np.asarray(2 * special.stdtr(self.freedom, -np.abs(self.statistic)), dtype=np.float64)
+        return np.asarray(2 * scipy.special.stdtr(self.freedom, -np.abs(self.statistic)), dtype=np.float64)
 
     @property
     def half_width(self) -> Reals:
         """Of the 95 % interval."""
-        return np.asarray(-special.stdtrit(self.freedom, LEVEL / 2) * self.error, dtype=np.float64)
+        return np.asarray(-scipy.special.stdtrit(self.freedom, LEVEL / 2) * self.error, dtype=np.float64)
 
     def detectable(self, hypotheses: int) -> Reals:
         """Smallest slope that such a panel shows with 80 % power, as the only effect among so many hypotheses."""
-        bar = -special.stdtrit(self.freedom, LEVEL / max(hypotheses, 1) / 2)
-        return np.asarray((bar + stats.norm.ppf(POWER)) * self.error, dtype=np.float64)
+        bar = -scipy.special.stdtrit(self.freedom, LEVEL / max(hypotheses, 1) / 2)
+        return np.asarray((bar + scipy.special.ndtri(POWER)) * self.error, dtype=np.float64)
 
 
 def without_effects(values: Reals) -> Reals:
