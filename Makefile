@@ -16,7 +16,7 @@ dev: .venv/runtime ## Open the Dagster UI on the demo (or on PRODLENS_CONFIG) at
 
 test: .venv/dev ## Lint, check types and room directions, run all tests
 	$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
 
 integration: .venv/dev .venv-phoenix/installed ## Test against a real Phoenix server (installed in .venv-phoenix)
 	PRODLENS_PHOENIX=.venv-phoenix/bin/phoenix $(BIN)/pytest -m integration
