@@ -1,5 +1,5 @@
 /*
-description: One row per GitHub account that opened, reviewed or did something to a pull request, and whose it is.
+description: One row per GitHub account that did something to a pull request, released or deployed, and whose it is.
 grain: [login]
 partitioned: none
 owner: team:delivery
@@ -9,7 +9,7 @@ columns:
   developer_id: {type: VARCHAR, description: 'The developer: of github:<login>, else of an e-mail that GitHub knows to be the account''s; bot:<login> for an App, unknown:<hash> where none is mapped'}
   is_mapped: {type: BOOLEAN, description: The configuration names the login or one of these e-mails}
   is_bot: {type: BOOLEAN, description: A GitHub App}
-  records: {type: BIGINT, description: 'Pull requests, reviews and events of it', unit: records}
+  records: {type: BIGINT, description: 'Pull requests, reviews, events, releases and deployments of it', unit: records}
   first_seen: {type: DATE, description: UTC day of the first of them}
   last_seen: {type: DATE, description: UTC day of the last of them}
 tests:
@@ -27,6 +27,14 @@ with seen as (
     select lower(actor_login), actor_is_bot, created_at, null::varchar[]
     from raw.github_events
     where actor_login is not null
+    union all
+    select lower(author_login), ends_with(author_login, '[bot]'), created_at, null::varchar[]
+    from raw.github_releases
+    where author_login is not null
+    union all
+    select lower(creator_login), ends_with(creator_login, '[bot]'), created_at, null::varchar[]
+    from raw.github_deployments
+    where creator_login is not null
 ),
 by_email as (
     -- an account whose e-mails belong to two developers is nobody's

@@ -33,7 +33,7 @@ columns:
   review_comments: {type: BIGINT, description: Comments on its code; unknown to git, unit: comments}
   changes_requested: {type: BIGINT, description: 'Reviews that asked for changes, dismissed ones aside; unknown to git', unit: reviews}
   force_pushes: {type: BIGINT, description: How often its branch was rewritten; unknown to git, unit: events}
-  failing_checks: {type: BIGINT, description: 'Check runs on its head commits that failed, timed out or could not start; NULL where GitHub does not show checks', unit: checks}
+  failing_checks: {type: BIGINT, description: 'Failures of its pipelines: check runs and commit statuses on its head commits that failed, timed out or could not start, and workflow runs on commits of it whose checks were not seen; NULL where GitHub shows none of these', unit: checks}
   merge_commit_sha: {type: VARCHAR, description: Commit that merged it}
   merge_basis: {type: VARCHAR, description: 'How the history shows it. squash: a commit whose subject ends in (#N); merge: a merge commit; NULL where it does not'}
   ai_assisted: {type: BOOLEAN, description: 'A commit of it was, or an assistant opened it'}
@@ -127,12 +127,33 @@ courses as (
     from raw.github_events
     group by repo, number
 ),
+branches as (
+    select repo, number, head_ref, unnest(list_distinct(list_append(commit_shas, head_sha))) as sha
+    from raw.github_pull_requests
+),
+runs as (
+    -- the jobs of a workflow are checks, too: a run tells more only where those were not seen
+    select distinct branch.repo, branch.number, run.run_id, run.conclusion in ('failure', 'timed_out', 'startup_failure') as failed
+    from raw.github_workflow_runs as run
+    inner join branches as branch
+        on run.repo = branch.repo and run.head_sha = branch.sha
+        and (run.head_branch = branch.head_ref or list_contains(run.pull_numbers, branch.number))
+    left join raw.github_checks as seen
+        on branch.repo = seen.repo and branch.number = seen.number and branch.sha = seen.head_sha
+    where seen.repo is null
+),
 checked as (
-    select
-        repo,
-        number,
-        count(*) filter (where conclusion in ('failure', 'timed_out', 'startup_failure')) as failing_checks
-    from raw.github_checks
+    select repo, number, count(*) filter (where failed) as failing_checks
+    from (
+        select repo, number, conclusion in ('failure', 'timed_out', 'startup_failure') as failed
+        from raw.github_checks
+        union all
+        select repo, number, state in ('failure', 'error')
+        from raw.github_statuses
+        union all
+        select repo, number, failed
+        from runs
+    ) as judged
     group by repo, number
 ),
 github_pulls as (
@@ -140,16 +161,25 @@ github_pulls as (
         pull.*,
         case when pull.merged_at is not null then 'merged' else pull.state end as end_state,
         coalesce(account.developer_id, 'unknown') as author_id,
-        case when not pull.is_draft then coalesce(course.ready_at, pull.created_at) end as ready_at,
-        reviewed.first_review_at,
-        reviewed.approved_at,
-        coalesce(reviewed.reviews, 0) as reviews,
-        coalesce(reviewed.changes_requested, 0) as changes_requested,
+        case when not pull.is_draft and not list_contains(pull.unseen, 'events')
+            then coalesce(course.ready_at, pull.created_at) end as ready_at,
+        -- the first that is seen is not the first where a part is hidden
+        case when not list_has_any(pull.unseen, ['reviews', 'comments']) then reviewed.first_review_at end
+            as first_review_at,
+        case when not list_contains(pull.unseen, 'reviews') then reviewed.approved_at end as approved_at,
+        case when not list_contains(pull.unseen, 'reviews') then coalesce(reviewed.reviews, 0) end as reviews,
+        case when not list_contains(pull.unseen, 'reviews') then coalesce(reviewed.changes_requested, 0) end
+            as changes_requested,
         course.reopened_at,
-        coalesce(course.reopenings, 0) as reopenings,
-        coalesce(course.force_pushes, 0) as force_pushes,
-        coalesce(course.review_comments, 0) as review_comments,
-        case when pull.has_checks then coalesce(checked.failing_checks, 0) end as failing_checks
+        case when not list_contains(pull.unseen, 'events') then coalesce(course.reopenings, 0) end as reopenings,
+        case when not list_contains(pull.unseen, 'events') then coalesce(course.force_pushes, 0) end as force_pushes,
+        case when not list_contains(pull.unseen, 'comments') then coalesce(course.review_comments, 0) end
+            as review_comments,
+        -- where checks are hidden, the other two tell of failures only if there are any of them
+        case
+            when list_contains(pull.unseen, 'checks') then checked.failing_checks
+            else coalesce(checked.failing_checks, 0)
+        end as failing_checks
     from raw.github_pull_requests as pull
     left join core.github_accounts as account on lower(pull.author_login) = account.login
     left join reviewed on pull.repo = reviewed.repo and pull.number = reviewed.number

@@ -68,7 +68,8 @@ def delivery_assets(settings: Settings, partitions: dg.PartitionsDefinition[str]
         landing_asset(
             GITHUB,
             lambda lake: collect_github(lake, settings),
-            description="Pull requests of GitHub repositories, and their commits where there is no clone, landed.",
+            description="Pull requests, releases, deployments and workflow runs of GitHub repositories, and their "
+            "commits where there is no clone, landed.",
             kinds={"github"},
             owner="team:delivery",
             pool=GITHUB_POOL,
@@ -81,7 +82,7 @@ def delivery_assets(settings: Settings, partitions: dg.PartitionsDefinition[str]
                 kinds={"ducklake", "github"},
                 partitions=None,
                 deps=[dg.AssetKey(["landing", GITHUB])],
-                code_version="1",
+                code_version="2",
                 tags={"layer": "raw"},
             )
             for contract, rows in GITHUB_TABLES

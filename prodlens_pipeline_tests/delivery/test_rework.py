@@ -12,7 +12,7 @@ from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline_tests.pipeline import Clone, build, lake_in_memory, landed_window, moment, settings_for
 
 CLAUDE = "\n\nCo-authored-by: Claude <noreply@anthropic.com>"
-METRICS = ("rework_rate", "revert_rate_21d", "fix_up_rate_21d", "reopened_rate")
+METRICS = ("rework_rate", "revert_rate_21d", "fix_up_rate_21d", "changed_again_share_21d", "reopened_rate")
 SURVIVALS = ("line_survival_21d", "line_survival_21d_other")
 
 
@@ -64,6 +64,7 @@ def test_parts_are_apart_and_what_is_not_known_is_on_neither_side(lake: Lake) ->
         "rework_rate": (0.5, 6, "fail"),
         "revert_rate_21d": (pytest.approx(1 / 6), 6, "shown"),
         "fix_up_rate_21d": (pytest.approx(2 / 6), 6, "shown"),
+        "changed_again_share_21d": (pytest.approx(20 / 60), 6, "shown"),
         "reopened_rate": (None, 0, "not enough data"),
     }
 

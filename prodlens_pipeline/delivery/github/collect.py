@@ -5,7 +5,7 @@ Belongs here: servers, discovery by pattern, and what went wrong in words. Does 
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from fnmatch import fnmatchcase
 from itertools import groupby
 from operator import attrgetter
@@ -13,7 +13,15 @@ from operator import attrgetter
 from prodlens_pipeline.delivery.git_records import SOURCE as GIT
 from prodlens_pipeline.delivery.github import rest
 from prodlens_pipeline.delivery.github.cache import ResponseCache
-from prodlens_pipeline.delivery.github.client import Client, GitHubError, OutOfQuotaError, Patience, RefusedError
+from prodlens_pipeline.delivery.github.client import (
+    Client,
+    GitHubError,
+    NotShownError,
+    OutOfQuotaError,
+    Patience,
+    RefusedError,
+)
+from prodlens_pipeline.delivery.github.feeds import FEEDS, read_feed
 from prodlens_pipeline.delivery.github.history import sync_history
 from prodlens_pipeline.delivery.github.journal import SOURCE, Journal
 from prodlens_pipeline.delivery.github.sync import Server, sync
@@ -60,37 +68,57 @@ def _collect_server(
     lake: Lake, settings: Settings, client: Client, repositories: Sequence[GitHubRepository], landing: Landing
 ) -> None:
     server = Server(client)
-    cloned = {r.name for r in settings.repositories if isinstance(r, GitRepository)}
     for name in _names(client, repositories, landing):
-        try:
-            journal = Journal(lake, settings.landing, name, Redactor.of(settings.redact))
-            landing.collected[f"{SOURCE}:{name}"] = journal.collected
-            present = rest.present_name(client, name)
-            sync(server, present, journal)
-            if name not in cloned:
-                history = sync_history(server, present, name, lake, settings.landing)
-                landing.collected[f"{GIT}:{name}"] = history
-        except (OutOfQuotaError, RefusedError):
-            raise  # The other repositories of this server would be answered the same.
-        except GitHubError as error:
-            landing.problems.append(f"repository {name}: {error}")
+        with _apart(landing, f"repository {name}"):
+            _collect_repository(lake, settings, server, name, landing)
     used = client.usage
     _log.info(
         "%s: %d requests counted against the quota, %d found unchanged", client.api_url, used.billed, used.not_modified
     )
 
 
+def _collect_repository(lake: Lake, settings: Settings, server: Server, name: str, landing: Landing) -> None:
+    """Land what is new of one repository; what a server does not have, or not for us, is noted."""
+    redactor = Redactor.of(settings.redact)
+    present = rest.present_name(server.client, name)
+    with _apart(landing, f"repository {name}: pull requests"):
+        journal = Journal(lake, settings.landing, name, redactor)
+        landing.collected[f"{SOURCE}:{name}"] = journal.collected
+        try:
+            sync(server, present, journal)
+        finally:
+            for part, count in sorted(journal.unseen.items()):
+                landing.notes.append(f"repository {name}: GitHub does not show the {part} of {count:,} pull requests")
+    if name not in {r.name for r in settings.repositories if isinstance(r, GitRepository)}:
+        with _apart(landing, f"repository {name}: commits", may_be_missing=True):
+            history = sync_history(server, present, name, lake, settings.landing)
+            landing.collected[f"{GIT}:{name}"] = history
+    for feed in FEEDS:
+        with _apart(landing, f"repository {name}: {feed.title}", may_be_missing=True):
+            read = read_feed(server, present, name, feed, lake, settings.landing, redactor)
+            landing.collected[f"{feed.source}:{name}"] = read
+
+
+@contextmanager
+def _apart(landing: Landing, what: str, *, may_be_missing: bool = False) -> Iterator[None]:
+    """Reading `what`: that it fails hinders nothing else, unless the whole server would answer the same."""
+    try:
+        yield
+    except (OutOfQuotaError, RefusedError):
+        raise
+    except GitHubError as error:
+        missing = may_be_missing and isinstance(error, NotShownError)
+        (landing.notes if missing else landing.problems).append(f"{what}: {error}")
+
+
 def _names(client: Client, repositories: Sequence[GitHubRepository], landing: Landing) -> Iterator[str]:
     """The repositories that are named or match a pattern, each once."""
     seen: set[str] = set()
     for repository in repositories:
-        try:
-            found = _matching(client, repository) if repository.is_pattern else [repository.name]
-        except (OutOfQuotaError, RefusedError):
-            raise
-        except GitHubError as error:
-            landing.problems.append(f"repositories {repository.name}: {error}")
-            continue
+        found = [] if repository.is_pattern else [repository.name]
+        if repository.is_pattern:
+            with _apart(landing, f"repositories {repository.name}"):
+                found = _matching(client, repository)
         for name in found:
             if name.lower() not in seen:
                 seen.add(name.lower())

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from prodlens_pipeline.delivery.github.client import Client, UnexpectedAnswerError, UnreachableError
+from prodlens_pipeline.delivery.github.client import Client, QueryError, UnexpectedAnswerError, UnreachableError
 from prodlens_pipeline.delivery.github.records import (
     Account,
     Check,
@@ -21,6 +21,7 @@ from prodlens_pipeline.delivery.github.records import (
     PullCommit,
     PullRequest,
     Review,
+    Status,
     own_reference,
     revert_reference,
 )
@@ -43,6 +44,7 @@ _EVENT_TYPES = (
     "CLOSED_EVENT, REOPENED_EVENT, MERGED_EVENT, READY_FOR_REVIEW_EVENT, CONVERT_TO_DRAFT_EVENT, "
     "HEAD_REF_FORCE_PUSHED_EVENT, REVIEW_REQUESTED_EVENT"
 )
+_ROLLUP = "statusCheckRollup"
 _ACTOR = "{ __typename login }"
 _MORE = "pageInfo { hasNextPage }"
 _PULL_REQUEST = f"""
@@ -77,7 +79,11 @@ fragment pull on PullRequest {{
         statusCheckRollup {{
           contexts(first: 100) {{
             {_MORE}
-            nodes {{ __typename ... on CheckRun {{ databaseId name status conclusion startedAt completedAt }} }}
+            nodes {{
+              __typename
+              ... on CheckRun {{ databaseId name status conclusion startedAt completedAt }}
+              ... on StatusContext {{ context state createdAt }}
+            }}
           }}
         }}
       }}
@@ -171,12 +177,12 @@ class _Review(_Node):
 
 class _TimelineItem(_Node):
     kind: str = Field(alias="__typename")
-    created_at: AwareDatetime
+    created_at: AwareDatetime | None = None
     actor: _Actor | None = None
 
 
 class _Context(_Node):
-    """A check run, or a status of the older kind, which has none of these fields."""
+    """A check run, or a status, which has the last three of these fields."""
 
     kind: str = Field(alias="__typename")
     database_id: int | None = None
@@ -185,6 +191,9 @@ class _Context(_Node):
     conclusion: str | None = None
     started_at: AwareDatetime | None = None
     completed_at: AwareDatetime | None = None
+    context: str | None = None
+    state: str | None = None
+    created_at: AwareDatetime | None = None
 
 
 class _Rollup(_Node):
@@ -257,19 +266,26 @@ class Found:
 
 def walk(client: Client, repository: str, first: int) -> Iterator[Found]:
     """All pull requests, the last updated first, `first` (at most `PAGE`) by request."""
-    for nodes in pages(client, _WALK, repository, ("pullRequests",), min(first, PAGE)):
-        yield _found(nodes, repository)
+    for page in pages(client, _WALK, repository, ("pullRequests",), min(first, PAGE)):
+        yield _found(page.nodes, repository)
 
 
 def read_pull_request(client: Client, repository: str, number: int) -> PullRequest | None:
     """One pull request in full; None where it is too large for one answer, or did not come whole."""
-    node = _dig(client, _ONE, _names(repository) | {"number": number}, ("pullRequest",), client.attempts)
-    return next(iter(_found([node], repository).whole), None)
+    path = ("pullRequest",)
+    node, errors = _dig(client, _ONE, _names(repository) | {"number": number}, path, client.attempts)
+    return next(iter(_found(_sound([node], (), errors).nodes, repository).whole), None)
 
 
-def pages(
-    client: Client, query: str, repository: str, path: tuple[str, ...], first: int
-) -> Iterator[list[dict[str, Any]]]:
+@dataclass(frozen=True)
+class Page:
+    """The nodes of one page that came whole; `is_whole` where none is missing."""
+
+    nodes: list[dict[str, Any]]
+    is_whole: bool
+
+
+def pages(client: Client, query: str, repository: str, path: tuple[str, ...], first: int) -> Iterator[Page]:
     """The nodes of the connection at `path` under `repository`, page by page.
 
     A page that GitHub does not manage in time is asked for again with fewer nodes.
@@ -278,16 +294,18 @@ def pages(
     while True:
         variables = _names(repository) | {"first": first, "after": after}
         try:
-            connection = _dig(client, query, variables, path, min(_PAGE_ATTEMPTS, client.attempts))
+            connection, errors = _dig(client, query, variables, path, min(_PAGE_ATTEMPTS, client.attempts))
         except UnreachableError:
             if first == 1:
                 raise
             first = max(first // 3, 1)
             continue
-        yield [node for node in connection.get("nodes") or () if isinstance(node, dict)]
+        yield _sound(connection.get("nodes") or [], ("repository", *path, "nodes"), errors)
         page = connection.get("pageInfo") or {}
         if not page.get("hasNextPage"):
             return
+        if page.get("endCursor") in (None, after):
+            raise UnexpectedAnswerError(f"{client.api_url}: GraphQL does not say where the next page begins")
         after = page["endCursor"]
 
 
@@ -296,15 +314,45 @@ def _names(repository: str) -> dict[str, Any]:
     return {"owner": owner, "name": name}
 
 
-def _dig(client: Client, query: str, variables: dict[str, Any], path: tuple[str, ...], attempts: int) -> dict[str, Any]:
+def _sound(nodes: Any, place: tuple[str, ...], errors: list[QueryError]) -> Page:
+    """The nodes that no error concerns; `place` is where they are listed, empty where there is only this one.
+
+    A field that an error left empty looks like one that has no value, such as the author of a deleted account. Where
+    only the checks are kept from us the node remains, and they are marked as not for us to see.
+    """
+    spoilt: set[int] = set()
+    for error in errors:
+        path = error.path or []
+        within = path[len(place) :] if place else [0, *path[2:]]
+        index = within[0] if within else None
+        if not isinstance(index, int) or not 0 <= index < len(nodes):
+            return Page([], is_whole=False)  # it may concern any of them
+        if not (_ROLLUP in within and _hide_rollup(nodes[index])):
+            spoilt.add(index)
+    sound = [node for index, node in enumerate(nodes) if isinstance(node, dict) and index not in spoilt]
+    return Page(sound, is_whole=len(sound) == len(nodes))
+
+
+def _hide_rollup(node: Any) -> bool:
+    try:
+        for head in node["head"]["nodes"]:
+            head["commit"][_ROLLUP] = {"contexts": None}
+    except (KeyError, TypeError):
+        return False
+    return True
+
+
+def _dig(
+    client: Client, query: str, variables: dict[str, Any], path: tuple[str, ...], attempts: int
+) -> tuple[dict[str, Any], list[QueryError]]:
     """What stands at `path` under `repository`: also beside errors, which may concern a part of it only."""
     value, errors = client.graphql(query, variables, attempts)
     for key in ("repository", *path):
         value = value.get(key) if isinstance(value, dict) else None
     if not isinstance(value, dict):
-        told = "; ".join(errors) or "it does not say why"
+        told = "; ".join(error.message for error in errors) or "it does not say why"
         raise UnexpectedAnswerError(f"{client.api_url}: GraphQL has no {'.'.join(path)} to answer: {told}")
-    return value
+    return value, errors
 
 
 def _found(nodes: Any, repository: str) -> Found:
@@ -352,11 +400,9 @@ def _record(pull: _Pull, repository: str) -> PullRequest:
             *(_comment(item, None) for item in pull.comments.nodes),
             *(_comment(item, review.database_id) for review in pull.reviews.nodes for item in review.comments.nodes),
         ],
-        events=[
-            Event(event=_EVENT_NAMES[item.kind], actor=_account(item.actor), created_at=item.created_at)
-            for item in pull.timeline_items.nodes
-        ],
+        events=[_event(item) for item in pull.timeline_items.nodes if item.kind in _EVENT_NAMES],
         checks=_checks(pull),
+        statuses=_statuses(pull),
         read_at=datetime.now(UTC),
     )
 
@@ -377,6 +423,11 @@ def _commit(commit: _Commit) -> PullCommit:
     )
 
 
+def _event(item: _TimelineItem) -> Event:
+    fields = {"event": _EVENT_NAMES[item.kind], "actor": _account(item.actor), "created_at": item.created_at}
+    return Event.model_validate(fields)
+
+
 def _comment(item: _Comment, review_id: int | None) -> Comment:
     return Comment(
         author=_account(item.author),
@@ -386,16 +437,37 @@ def _comment(item: _Comment, review_id: int | None) -> Comment:
     )
 
 
-def _checks(pull: _Pull) -> list[Check] | None:
-    checks: list[Check] = []
+def _contexts(pull: _Pull, kind: str) -> list[tuple[str, _Context]] | None:
+    """What of one kind reports on the head, with the commit; None where it is not for us to see."""
+    found: list[tuple[str, _Context]] = []
     for head in pull.head.nodes:
         rollup = head.commit.status_check_rollup
-        if rollup is None:  # there are none
+        if rollup is None:  # there is none
             continue
-        if rollup.contexts is None:  # there are some, but not for us to see
+        if rollup.contexts is None:
             return None
-        checks += [_check(context, head.commit.oid) for context in rollup.contexts.nodes if context.kind == "CheckRun"]
-    return checks
+        found += [(head.commit.oid, context) for context in rollup.contexts.nodes if context.kind == kind]
+    return found
+
+
+def _checks(pull: _Pull) -> list[Check] | None:
+    runs = _contexts(pull, "CheckRun")
+    return None if runs is None else [_check(run, sha) for sha, run in runs]
+
+
+def _statuses(pull: _Pull) -> list[Status] | None:
+    contexts = _contexts(pull, "StatusContext")
+    return None if contexts is None else [_status(one, sha) for sha, one in contexts]
+
+
+def _status(one: _Context, sha: str) -> Status:
+    fields = {
+        "context": one.context,
+        "head_sha": sha,
+        "state": one.state and one.state.lower(),
+        "created_at": one.created_at,
+    }
+    return Status.model_validate(fields)
 
 
 def _check(run: _Context, sha: str) -> Check:

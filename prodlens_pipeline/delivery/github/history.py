@@ -4,29 +4,31 @@ Belongs here: which commits are missing, asking for them, and landing them as `g
 Does not: pull requests (`sync.py`), clones (`delivery/landing.py`), which know more of a commit.
 """
 
-import hashlib
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import datetime
 from pathlib import Path
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
 from prodlens_pipeline.delivery.git_records import SOURCE, GitCommit, landed_commits
 from prodlens_pipeline.delivery.github import graphql
+from prodlens_pipeline.delivery.github.batches import Batches
 from prodlens_pipeline.delivery.github.client import (
     PER_PAGE,
     Client,
     GitHubError,
-    GoneError,
+    NotShownError,
     UnexpectedAnswerError,
 )
+from prodlens_pipeline.delivery.github.rest import Answer
 from prodlens_pipeline.delivery.github.sync import Server
-from prodlens_pipeline.landing.chunks import store_chunk
 from prodlens_pipeline.landing.collector import Collected
-from prodlens_pipeline.landing.intake import explain, stamp
-from prodlens_pipeline.landing.manifest import Checkpoint, Extent, checkpoint, record_landing
+from prodlens_pipeline.landing.intake import explain
+from prodlens_pipeline.landing.manifest import Checkpoint, checkpoint, record_landing
 from prodlens_pipeline.warehouse.lake import Lake
 
+_EMPTY = 409
+"""How REST says that a repository has no commit yet."""
 _PAGE = """
 query($owner: String!, $name: String!, $first: Int!, $after: String) {
   repository(owner: $owner, name: $name) {
@@ -50,27 +52,23 @@ query($owner: String!, $name: String!, $first: Int!, $after: String) {
 """
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class _Signature(_Answer):
+class _Signature(Answer):
     name: str | None = None
     email: str | None = None
     date: AwareDatetime | None = None
 
 
-class _Parent(_Answer):
+class _Parent(Answer):
     sha: str
 
 
-class _Text(_Answer):
+class _Text(Answer):
     message: str
     author: _Signature | None = None
     committer: _Signature | None = None
 
 
-class _Listed(_Answer):
+class _Listed(Answer):
     """A commit in REST's list, which does not count lines."""
 
     sha: str
@@ -78,15 +76,15 @@ class _Listed(_Answer):
     parents: list[_Parent]
 
 
-class _Oid(_Answer):
+class _Oid(Answer):
     oid: str
 
 
-class _Parents(_Answer):
+class _Parents(Answer):
     nodes: list[_Oid]
 
 
-class _Node(_Answer):
+class _Node(Answer):
     """A commit as GraphQL has it."""
 
     oid: str
@@ -113,13 +111,13 @@ def sync_history(server: Server, name: str, repository: str, lake: Lake, landing
     Raises:
         GitHubError: they cannot be read; what was landed before stays, and the next reading fills the gaps.
     """
-    total = Collected(files=1)
+    batches = Batches(lake, landing, SOURCE, repository, repository)
     tip = _tip(server.client, name)
     state = {"tip": tip, "counted": server.has_graphql}
     before = checkpoint(lake, _checkpoint_name(repository))
     if tip is None or before == state or before == {"tip": tip, "counted": True}:
-        return total
-    reading = _Reading(lake, landing, repository, tip, server, total)
+        return batches.total
+    reading = _Reading(lake, landing, repository, tip, server, batches)
     reading.read(name)
     state["counted"] = server.has_graphql
     record_landing(
@@ -131,7 +129,7 @@ def sync_history(server: Server, name: str, repository: str, lake: Lake, landing
         letters=[],
         checkpoint=Checkpoint(_checkpoint_name(repository), state),
     )
-    return total
+    return batches.total
 
 
 def _checkpoint_name(repository: str) -> str:
@@ -142,15 +140,16 @@ def _tip(client: Client, name: str) -> str | None:
     """The newest commit of the default branch; None for an empty repository."""
     try:
         newest = client.get(f"/repos/{name}/commits", _LISTED, per_page=1)
-    except GoneError:
-        return None
+    except NotShownError as error:
+        if error.status == _EMPTY:
+            return None
+        raise
     return newest[0].sha if newest else None
 
 
 class _Reading:
-    def __init__(self, lake: Lake, landing: Path, repository: str, tip: str, server: Server, total: Collected) -> None:
-        self._lake, self._landing, self._repository = lake, landing, repository
-        self._server, self._total = server, total
+    def __init__(self, lake: Lake, landing: Path, repository: str, tip: str, server: Server, batches: Batches) -> None:
+        self._server, self._batches = server, batches
         counted = "and additions is not null" if server.has_graphql else ""
         rows = lake.rows(
             f"select sha, parents from {landed_commits(lake, landing, None)} where _source = $repository {counted}",
@@ -176,54 +175,18 @@ class _Reading:
             self._known.update(commit.sha for commit in new)
             self._wanted.update(parent for commit in new for parent in commit.parents)
             self._wanted -= self._known
-            if new:
-                self._land(new)
+            self._batches.land(new, (commit.committed_at for commit in new if commit.committed_at))
             if not self._wanted:
                 return
-
-    def _land(self, commits: list[GitCommit]) -> None:
-        place = f"{self._repository} on GitHub"
-        lines: list[bytes] = []
-        times: list[datetime] = []
-        touched: set[date] = set()
-        for number, commit in enumerate(commits, start=self._total.lines + 1):
-            at = commit.event_time or datetime.fromtimestamp(0, UTC)
-            lines.append(stamp(commit, source_name=self._repository, source_file=place, line=number, at=at))
-            times.append(at.astimezone(UTC).replace(tzinfo=None))
-            touched |= {moment.astimezone(UTC).date() for moment in (at, commit.committed_at) if moment}
-        content = b"".join(lines)
-        days = {at.date() for at in times}
-        extent = Extent(
-            source_file=place,
-            head_sha256=hashlib.sha256(self._repository.encode()).hexdigest(),
-            head_bytes=0,
-            byte_start=0,
-            byte_end=len(content),
-            line_start=self._total.lines,
-            line_end=self._total.lines + len(commits),
-            lines=len(commits),
-            accepted=len(commits),
-            rejected=0,
-            first_event_at=min(times),
-            last_event_at=max(times),
-            days=tuple(sorted(days)),
-            touched_days=tuple(sorted(touched)),
-        )
-        chunk = store_chunk(self._landing, SOURCE, content)
-        record_landing(
-            self._lake, source=SOURCE, source_name=self._repository, chunk=chunk, extents=[extent], letters=[]
-        )
-        self._total.bytes_read += len(content)
-        self._total.lines += len(commits)
-        self._total.accepted += len(commits)
-        self._total.days |= days
 
 
 def _counted_pages(client: Client, name: str) -> Iterator[list[GitCommit]]:
     """The history by GraphQL, with lines."""
-    for nodes in graphql.pages(client, _PAGE, name, ("defaultBranchRef", "target", "history"), PER_PAGE):
+    for page in graphql.pages(client, _PAGE, name, ("defaultBranchRef", "target", "history"), PER_PAGE):
+        if not page.is_whole:
+            raise UnexpectedAnswerError(f"{client.api_url}: the history of {name} did not come whole")
         try:
-            yield [_of_node(node) for node in _NODES.validate_python(nodes)]
+            yield [_of_node(node) for node in _NODES.validate_python(page.nodes)]
         except ValidationError as error:
             raise UnexpectedAnswerError(f"{client.api_url}: the history of {name}: {explain(error)}") from None
 

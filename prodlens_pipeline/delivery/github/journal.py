@@ -5,6 +5,7 @@ Does not: asking GitHub (`sync.py`). A reading that breaks off anywhere goes on 
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -58,6 +59,8 @@ class Journal:
             )
         }
         self.collected = Collected(files=1)
+        self.unseen: Counter[str] = Counter()
+        """How many of the pull requests that were read lack each of `PARTS`, since GitHub does not show it."""
 
     @property
     def read_until(self) -> datetime | None:
@@ -65,15 +68,24 @@ class Journal:
         return datetime.fromisoformat(self._read_until) if self._read_until else None
 
     @property
-    def to_read_again(self) -> set[int]:
-        """Pull requests that could not be read, and those whose checks were still running."""
-        return self._running | self._refused
+    def unfinished(self) -> dict[int, datetime]:
+        """Pull requests whose checks were still running, or that were not had in full, and when they last changed."""
+        return {number: self.known[number] for number in self._running if number in self.known}
 
-    def land(self, pulls: Sequence[PullRequest]) -> None:
-        """Land what of `pulls` differs from what is landed, and how far the reading came, in one transaction."""
+    @property
+    def refused(self) -> set[int]:
+        """Pull requests that could not be read."""
+        return set(self._refused)
+
+    def land(self, pulls: Sequence[PullRequest], *, again: bool = False) -> None:
+        """Land what of `pulls` differs from what is landed, and how far the reading came, in one transaction.
+
+        `again`: something of them is missing that may be had the next time.
+        """
         late = datetime.now(UTC) - _CHECKS_TAKE
         for pull in pulls:
-            if pull.is_checked or pull.updated_at < late:
+            self.unseen.update(pull.unseen)
+            if (pull.is_checked and not again) or pull.updated_at < late:
                 self._running.discard(pull.number)
             else:
                 self._running.add(pull.number)

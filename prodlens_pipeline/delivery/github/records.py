@@ -25,6 +25,9 @@ EVENTS = frozenset(
 )
 """The events of a pull request that are kept, by their REST names."""
 
+PARTS = ("commits", "reviews", "comments", "events", "checks", "statuses")
+"""What belongs to a pull request and is asked for apart; a server may not have it, or not for us."""
+
 _REFERENCE = re.compile(
     r"^[ \t]*(Reverts (?:(?P<repository>[\w.-]+/[\w.-]+))?#[1-9][0-9]{0,8}|This reverts commit [0-9a-f]{7,64})\b",
     re.MULTILINE,
@@ -97,12 +100,27 @@ class Check(_Part):
     completed_at: EventTime | None = None
 
 
+class Status(_Part):
+    """The latest state of one context on the head commit: how other services than GitHub's own report (`pending`,
+    `success`, `failure`, `error`)."""
+
+    context: str
+    head_sha: str
+    state: str
+    created_at: EventTime | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more is expected."""
+        return self.state not in ("pending", "expected")
+
+
 class PullRequest(Record):
     """One pull request at `read_at`. An author of None is an account that was deleted.
 
     `state` is open or closed; `merged_at` tells which of the closed ones were merged, and only these have a
-    `merge_commit_sha`. `revert_reference` are the lines of the body that name what it reverts. `checks` is None where
-    GitHub does not let us see them.
+    `merge_commit_sha`. `revert_reference` are the lines of the body that name what it reverts. Of `PARTS`, those that
+    GitHub does not let us see are None.
     """
 
     number: int
@@ -123,11 +141,12 @@ class PullRequest(Record):
     deletions: Count | None = None
     changed_files: Count | None = None
     commit_count: Count | None = None
-    commits: list[PullCommit]
-    reviews: list[Review]
-    comments: list[Comment]
-    events: list[Event]
-    checks: list[Check] | None = None
+    commits: list[PullCommit] | None
+    reviews: list[Review] | None
+    comments: list[Comment] | None
+    events: list[Event] | None
+    checks: list[Check] | None
+    statuses: list[Status] | None
     read_at: AwareDatetime
 
     @property
@@ -140,16 +159,22 @@ class PullRequest(Record):
         """When something happened that a daily figure may count."""
         own = (self.created_at, self.closed_at, self.merged_at)
         others = (
-            *(review.submitted_at for review in self.reviews),
-            *(comment.created_at for comment in self.comments),
-            *(event.created_at for event in self.events),
+            *(review.submitted_at for review in self.reviews or ()),
+            *(comment.created_at for comment in self.comments or ()),
+            *(event.created_at for event in self.events or ()),
         )
         return [at for at in (*own, *others) if at is not None]
 
     @property
     def is_checked(self) -> bool:
         """Whether no check is still running: GitHub does not touch `updated_at` when one ends."""
-        return all(check.status == "completed" for check in self.checks or ())
+        ended = all(check.status == "completed" for check in self.checks or ())
+        return ended and all(status.is_final for status in self.statuses or ())
+
+    @property
+    def unseen(self) -> list[str]:
+        """Those of `PARTS` that GitHub does not let us see."""
+        return [part for part in PARTS if getattr(self, part) is None]
 
 
 def revert_reference(body: str | None) -> str | None:

@@ -5,6 +5,8 @@ Does not: requests (`client.py`, `rest.py`, `graphql.py`), landing (`journal.py`
 """
 
 import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import ValidationError
@@ -12,15 +14,14 @@ from pydantic import ValidationError
 from prodlens_pipeline.delivery.github import graphql, rest
 from prodlens_pipeline.delivery.github.client import (
     Client,
-    ForbiddenError,
     GitHubError,
-    GoneError,
+    NotShownError,
     OutOfQuotaError,
     RefusedError,
     UnexpectedAnswerError,
+    UnreachableError,
 )
 from prodlens_pipeline.delivery.github.journal import Journal
-from prodlens_pipeline.delivery.github.records import PullRequest
 from prodlens_pipeline.landing.intake import explain
 
 _PASSES = 5
@@ -58,7 +59,8 @@ def sync(server: Server, name: str, journal: Journal) -> None:
         GitHubError: the repository cannot be read; what was landed before stays, and the next reading goes on there.
     """
     reading = _Reading(server, name, journal)
-    reading.again(journal.to_read_again)
+    reading.read(journal.unfinished)
+    reading.again(journal.refused)
     for _ in range(_PASSES):
         changed = reading.changed()
         if not changed:
@@ -73,6 +75,8 @@ class _Reading:
     def __init__(self, server: Server, name: str, journal: Journal) -> None:
         self._server, self._client, self._name, self._journal = server, server.client, name, journal
         self._tried: dict[int, datetime] = {}
+        self._unanswered: _Unanswered | None = None
+        self._without: frozenset[str] = frozenset()
         self.newest: datetime | None = None
 
     def changed(self) -> dict[int, datetime]:
@@ -121,15 +125,35 @@ class _Reading:
             self._server.without_graphql(error)
 
     def _one(self, number: int) -> None:
-        """Read and land one pull request; one that cannot be read is refused and hinders no other."""
+        """Read and land one pull request; one that cannot be read is refused and hinders no other.
+
+        Raises:
+            UnreachableError: for this one and the one before there was no answer: it is the server.
+        """
+        before, self._unanswered = self._unanswered, None
         try:
-            self._journal.land([self._read_one(number)])
-        except (GoneError, ForbiddenError, UnexpectedAnswerError) as error:
+            self._land_one(number)
+        except UnreachableError as error:
+            self._journal.refuse(number, str(error))
+            if before is None:
+                self._unanswered = _Unanswered(number, error)
+            elif before.part is None or before.part != _part(error):
+                raise
+            else:
+                self._go_on_without(before.part, error, (before.number, number))
+        except (NotShownError, UnexpectedAnswerError) as error:
             self._journal.refuse(number, str(error))
         except ValidationError as error:
             self._journal.refuse(number, explain(error))
 
-    def _read_one(self, number: int) -> PullRequest:
+    def _go_on_without(self, part: str, error: GitHubError, numbers: Iterable[int]) -> None:
+        """The server fails at one part of every pull request: the rest is worth having."""
+        _log.warning("%s: reading on without %s: %s", self._name, part, error)
+        self._without |= {part}
+        for number in numbers:
+            self._one(number)
+
+    def _land_one(self, number: int) -> None:
         if self._server.has_graphql:
             try:
                 whole = graphql.read_pull_request(self._client, self._name, number)
@@ -137,5 +161,25 @@ class _Reading:
                 self._server.without_graphql(error)
             else:
                 if whole:
-                    return whole
-        return rest.read_pull_request(self._client, self._name, number)
+                    self._journal.land([whole])
+                    return
+        parts = rest.Parts(self._without)
+        pull = rest.read_pull_request(self._client, self._name, number, parts)
+        self._journal.land([pull], again=bool(parts.amiss))
+
+
+@dataclass(frozen=True)
+class _Unanswered:
+    """A pull request for which there was no answer."""
+
+    number: int
+    error: UnreachableError
+
+    @property
+    def part(self) -> str | None:
+        """Which part of it; None where it was the pull request itself."""
+        return _part(self.error)
+
+
+def _part(error: UnreachableError) -> str | None:
+    return error.part if isinstance(error, rest.PartUnreachableError) else None

@@ -1,6 +1,6 @@
 """The raw tables of GitHub: the latest state of every pull request and of what belongs to it.
 
-Belongs here: their contracts and how landed snapshots become their rows.
+Belongs here: their contracts and how landed snapshots become their rows; and the list of all tables of this source.
 Does not: joining developers or clones (`dbt_like_sql/core`).
 """
 
@@ -11,8 +11,9 @@ from typing import Any
 import polars as pl
 
 from prodlens_pipeline.delivery.commit_messages import CommitFacts, Identity, classify
+from prodlens_pipeline.delivery.github.feed_tables import FEED_TABLES
 from prodlens_pipeline.delivery.github.journal import SOURCE, read_until
-from prodlens_pipeline.delivery.github.records import PullRequest
+from prodlens_pipeline.delivery.github.records import PARTS, PullRequest
 from prodlens_pipeline.landing.manifest import chunk_paths
 from prodlens_pipeline.landing.records import read_chunks
 from prodlens_pipeline.warehouse.contracts import Column, Contract
@@ -51,7 +52,7 @@ PULL_REQUESTS = _contract(
     Column("commits", "BIGINT", "commits of its branch", "commits"),
     Column("commit_shas", "VARCHAR[]", "these commits, oldest first; GitHub tells at most 250"),
     Column("first_commit_at", "TIMESTAMP", "when the earliest of them was written", "UTC"),
-    Column("has_checks", "BOOLEAN", "whether GitHub let us see its checks"),
+    Column("unseen", "VARCHAR[]", f"of {', '.join(PARTS)} those that GitHub does not let us see"),
     Column("ai_assisted", "BOOLEAN", "its author or a commit names an assistant"),
     Column("ai_tool", "VARCHAR", "the assistant"),
     Column("is_revert", "BOOLEAN", "its title or body says that it undoes something"),
@@ -97,6 +98,17 @@ CHECKS = _contract(
     Column("started_at", "TIMESTAMP", "when it started", "UTC"),
     Column("completed_at", "TIMESTAMP", "when it ended", "UTC"),
 )
+STATUSES = _contract(
+    "statuses",
+    "One row per commit status that was seen on a head commit of a pull request, in its latest state.",
+    ("repo", "number", "head_sha", "context"),
+    Column("head_sha", "VARCHAR", "commit that it is about"),
+    Column("context", "VARCHAR", "what reports it"),
+    Column("state", "VARCHAR", "pending, success, failure or error"),
+    Column("created_at", "TIMESTAMP", "when it was reported", "UTC"),
+)
+_UNSEEN_OR_NULL = ", ".join(f"if({part} is null, '{part}', null)" for part in PARTS)
+_UNSEEN = f"[part for part in [{_UNSEEN_OR_NULL}] if part is not null]"
 
 
 def _latest(lake: Lake, landing: Path) -> str:
@@ -125,7 +137,7 @@ def pull_request_rows(lake: Lake, landing: Path) -> pl.DataFrame:
             author.login as author_login,
             author.is_bot as author_is_bot,
             list_sort(list_distinct([
-                lower(made.author_email) for made in commits
+                lower(made.author_email) for made in coalesce(commits, [])
                 if made.login = author.login and made.author_email is not null
             ])) as author_emails,
             timezone('UTC', created_at) as created_at,
@@ -142,8 +154,9 @@ def pull_request_rows(lake: Lake, landing: Path) -> pl.DataFrame:
             coalesce(commit_count, len(commits)) as commits,
             [made.sha for made in commits] as commit_shas,
             timezone('UTC', list_min([made.authored_at for made in commits])) as first_commit_at,
-            checks is not null as has_checks,
-            [struct_pack(message := m.message, name := m.author_name, email := m.author_email) for m in commits] as made
+            {_UNSEEN} as unseen,
+            [struct_pack(message := m.message, name := m.author_name, email := m.author_email)
+             for m in coalesce(commits, [])] as made
         from {_latest(lake, landing)}
         """
     )
@@ -175,7 +188,7 @@ def review_rows(lake: Lake, landing: Path) -> pl.DataFrame:
             review.author.is_bot as author_is_bot,
             lower(review.state) as state,
             timezone('UTC', review.submitted_at) as submitted_at,
-            len([one for one in comments if one.review_id = review.id]) as comments
+            len([one for one in coalesce(comments, []) if one.review_id = review.id]) as comments
         from (select _source as repo, number, comments, unnest(reviews) as review from {_latest(lake, landing)})
         """
     )
@@ -191,11 +204,11 @@ def event_rows(lake: Lake, landing: Path) -> pl.DataFrame:
                 number,
                 unnest(list_concat(
                     [struct_pack(event := e.event, login := e.actor.login, bot := e.actor.is_bot, at := e.created_at)
-                     for e in events],
+                     for e in coalesce(events, [])],
                     [struct_pack(
                         event := if(c.on_code, 'line_commented', 'commented'),
                         login := c.author.login, bot := c.author.is_bot, at := c.created_at
-                     ) for c in comments]
+                     ) for c in coalesce(comments, [])]
                 )) as one
             from {_latest(lake, landing)}
         )
@@ -234,11 +247,34 @@ def check_rows(lake: Lake, landing: Path) -> pl.DataFrame:
     )
 
 
+def status_rows(lake: Lake, landing: Path) -> pl.DataFrame:
+    """The rows of `STATUSES`: of all snapshots, as of checks."""
+    return lake.frame(
+        f"""
+        select
+            repo,
+            number,
+            one.head_sha,
+            one.context,
+            one.state,
+            timezone('UTC', one.created_at) as created_at
+        from (
+            select _source as repo, number, read_at, _chunk, unnest(statuses) as one from {_snapshots(lake, landing)}
+        )
+        qualify 1 = row_number() over (
+            partition by repo, number, one.head_sha, one.context order by read_at desc, _chunk
+        )
+        """
+    )
+
+
 TABLES: tuple[tuple[Contract, Callable[[Lake, Path], pl.DataFrame]], ...] = (
     (PULL_REQUESTS, pull_request_rows),
     (REVIEWS, review_rows),
     (EVENTS, event_rows),
     (CHECKS, check_rows),
+    (STATUSES, status_rows),
+    *FEED_TABLES,
 )
 """Every table of this source and what makes its rows."""
 

@@ -37,7 +37,7 @@ def user(login: str | None) -> Json | None:
 
 @dataclass
 class Repo:
-    """A repository: everything in the form in which REST has it, by number (checks by commit)."""
+    """A repository: everything in the form in which REST has it, by number (checks and statuses by commit)."""
 
     pulls: dict[int, Json] = field(default_factory=dict)
     reviews: dict[int, list[Json]] = field(default_factory=dict)
@@ -46,6 +46,12 @@ class Repo:
     events: dict[int, list[Json]] = field(default_factory=dict)
     commits: dict[int, list[Json]] = field(default_factory=dict)
     checks: dict[str, list[Json]] = field(default_factory=dict)
+    statuses: dict[str, list[Json]] = field(default_factory=dict)
+    releases: list[Json] = field(default_factory=list)
+    """The newest last, like deployments and runs."""
+    deployments: list[Json] = field(default_factory=list)
+    deployment_statuses: dict[int, list[Json]] = field(default_factory=dict)
+    runs: list[Json] = field(default_factory=list)
     history: list[Json] = field(default_factory=list)
     """The default branch, oldest first, with `stats` as REST has them of a single commit."""
 
@@ -141,6 +147,76 @@ class Repo:
             }
         )
 
+    def status(self, number: int, state: str, at: datetime, context: str = "ci/elsewhere") -> None:
+        """Report a commit status on the head: the latest of a context is the one that counts."""
+        sha = self.pulls[number]["head"]["sha"]
+        others = [one for one in self.statuses.get(sha, []) if one["context"] != context]
+        self.statuses[sha] = [
+            *others,
+            {"context": context, "state": state, "created_at": stamp(at), "description": "x"},
+        ]
+
+    def release(self, number: int, at: datetime, **fields: Any) -> Json:
+        self.releases.append(
+            {
+                "id": number,
+                "tag_name": f"v{number}",
+                "name": f"Version {number}",
+                "body": "Secret notes",
+                "draft": False,
+                "prerelease": False,
+                "author": user("ana"),
+                "created_at": stamp(at),
+                "published_at": stamp(at),
+            }
+            | fields
+        )
+        return self.releases[-1]
+
+    def deploy(self, number: int, at: datetime, *states: str, environment: str = "production") -> None:
+        """Add a deployment whose states follow one another by a minute."""
+        self.deployments.append(
+            {
+                "id": number,
+                "node_id": f"DE_{number}",
+                "sha": f"{number:040x}",
+                "ref": "main",
+                "task": "deploy",
+                "environment": environment,
+                "production_environment": environment == "production",
+                "creator": user("deployer[bot]"),
+                "created_at": stamp(at),
+                "updated_at": stamp(at),
+            }
+        )
+        for minute, state in enumerate(states, start=1):
+            self.become(number, state, at + timedelta(minutes=minute))
+
+    def become(self, deployment: int, state: str, at: datetime) -> None:
+        one = {"id": deployment, "state": state, "created_at": stamp(at), "description": "Secret outcome"}
+        self.deployment_statuses.setdefault(deployment, []).insert(0, one)  # the newest first
+
+    def run(self, number: int, pull: int, conclusion: str | None, at: datetime) -> Json:
+        """Add a workflow run on the head of a pull request; it goes on where `conclusion` is None."""
+        head = self.pulls[pull]["head"]
+        self.runs.append(
+            {
+                "id": number,
+                "name": "build",
+                "event": "pull_request",
+                "head_sha": head["sha"],
+                "head_branch": head["ref"],
+                "status": "completed" if conclusion else "in_progress",
+                "conclusion": conclusion,
+                "run_attempt": 1,
+                "pull_requests": [{"number": pull}],
+                "created_at": stamp(at),
+                "run_started_at": stamp(at),
+                "updated_at": stamp(at),
+            }
+        )
+        return self.runs[-1]
+
     def detail(self, number: int) -> Json:
         return self.pulls[number] | {
             "commits": len(self.commits.get(number, [])),
@@ -177,12 +253,17 @@ class Request:
 
 
 Fault = str | int
-"""A status, or: drop, truncate, garbage, secondary (limit), primary (limit), primary for an hour, graphql (an error
-beside the data)."""
+"""A status, or: drop, truncate, garbage, html, secondary (limit), primary (limit), primary for an hour, and of GraphQL:
+graphql (an error beside the data), rollup (that checks are not shown), errors (and no data)."""
+_IN_ANSWERS = ("truncate", "graphql", "rollup", "errors")
 
 
 class Hub:
-    """The server's memory. `fault` is asked before each answer; `before` is called with each request."""
+    """The server's memory. `fault` is asked before each answer; `before` is called with each request.
+
+    `prefix` is where REST begins, as on a GitHub Enterprise server; `known_as` is how the server calls itself in links
+    and redirects; `page_cap` is the most that it gives by page; `is_terse` one sends neither ETags nor limits.
+    """
 
     def __init__(self) -> None:
         self.repositories: dict[str, Repo] = {}
@@ -193,7 +274,21 @@ class Hub:
         self.before: Callable[[Request], None] = lambda _: None
         self.has_graphql = True
         self.remaining = 5000
-        self.url = ""
+        self.prefix = ""
+        self.origin = ""
+        self.known_as: str | None = None
+        self.page_cap = 100
+        self.is_terse = False
+        self.redirect_status = 301
+
+    @property
+    def url(self) -> str:
+        """What `api_url` is to be."""
+        return self.origin + self.prefix
+
+    def address(self, path: str) -> str:
+        """How the server says where something is."""
+        return f"{self.known_as or self.url}{path}"
 
     def repo(self, name: str) -> Repo:
         return self.repositories.setdefault(name, Repo())
@@ -219,9 +314,8 @@ class Hub:
         if name in self.statuses:
             return self.statuses[name], {"message": "Repository access blocked"}, {}
         if name in self.renamed:
-            # Like GitHub's, without the query.
-            target = "/".join([self.url, "repos", self.renamed[name], *parts[3:]])
-            return 301, {"message": "Moved Permanently"}, {"Location": target}
+            target = self.address("/".join(["/repos", self.renamed[name], *parts[3:]]))
+            return self.redirect_status, {"message": "Moved Permanently"}, {"Location": target}
         if name not in self.repositories:
             return _not_found()
         return self._resource(self.repositories[name], name, parts[3:], request)
@@ -239,10 +333,6 @@ class Hub:
                 return (200, *self._page(newest_first, request)) if newest_first else (409, {"message": "Empty"}, {})
             case ["pulls", number] if int(number) in repo.pulls:
                 return 200, repo.detail(int(number)), {}
-            case ["commits", sha, "check-runs"]:
-                runs = repo.checks.get(sha, [])
-                page, headers = self._page(runs, request)
-                return 200, {"total_count": len(runs), "check_runs": page}, headers
             case ["pulls" | "issues", number, kind]:
                 lists = {
                     ("pulls", "reviews"): repo.reviews,
@@ -252,13 +342,36 @@ class Hub:
                     ("issues", "events"): repo.events,
                 }
                 return 200, *self._page(lists[parts[0], kind].get(int(number), []), request)
+        return self._feed(repo, parts, request)
+
+    def _feed(self, repo: Repo, parts: list[str], request: Request) -> tuple[int, Any, dict[str, str]]:
+        match parts:
+            case ["commits", sha, "check-runs"]:
+                return 200, *self._named("check_runs", repo.checks.get(sha, []), request)
+            case ["commits", sha, "status"]:
+                return 200, *self._named("statuses", repo.statuses.get(sha, []), request)
+            case ["actions", "runs"]:
+                return 200, *self._named("workflow_runs", repo.runs[::-1], request)
+            case ["releases"]:
+                return 200, *self._page(repo.releases[::-1], request)
+            case ["deployments"]:
+                return 200, *self._page(repo.deployments[::-1], request)
+            case ["deployments", number, "statuses"]:
+                return 200, *self._page(repo.deployment_statuses.get(int(number), []), request)
         return _not_found()
 
+    def _named(self, name: str, items: list[Json], request: Request) -> tuple[Json, dict[str, str]]:
+        """A page inside of an object, as the younger parts of the API have it."""
+        page, headers = self._page(items, request)
+        return {"total_count": len(items), name: page}, headers
+
     def _page(self, items: list[Json], request: Request) -> tuple[list[Json], dict[str, str]]:
-        size, number = int(request.query.get("per_page", 30)), int(request.query.get("page", 1))
+        size = min(int(request.query.get("per_page", 30)), self.page_cap)
+        number = int(request.query.get("page", 1))
         headers = {}
         if number * size < len(items):
-            headers["Link"] = f'<{self.url}{request.path}?page={number + 1}>; rel="next"'
+            next_page, first = (self.address(f"{request.path}?page={page}&per_page={size}") for page in (number + 1, 1))
+            headers["Link"] = f'<{next_page}>; rel="next", <{first}>; rel="first"'
         return items[(number - 1) * size : number * size], headers
 
 
@@ -275,7 +388,7 @@ def serving(hub: Hub) -> Iterator[Hub]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    hub.url = f"http://127.0.0.1:{server.server_port}"
+    hub.origin = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -305,11 +418,11 @@ class _Handler(BaseHTTPRequestHandler):
         address = urlsplit(self.path)
         query = {key: values[0] for key, values in parse_qs(address.query).items()}
         query |= {key: str(value) for key, value in question.get("variables", {}).items()}
-        request = Request(self.command, address.path, query)
+        request = Request(self.command, self._own_path(address.path), query)
         self.memory.before(request)
         fault = self.memory.fault(request)
-        if fault is None or fault in ("truncate", "graphql"):
-            status, content, headers = self._answer(request, question, partial=fault == "graphql")
+        if fault is None or fault in _IN_ANSWERS:
+            status, content, headers = self._answer(request, question, fault)
         else:
             status, content, headers = _broken(fault)
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
@@ -323,15 +436,23 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("X-RateLimit-Limit", "5000")
-        headers = {"X-RateLimit-Remaining": str(self.memory.remaining), "ETag": etag} | headers
+        if not self.memory.is_terse:
+            limits = {"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": str(self.memory.remaining)}
+            headers = limits | {"ETag": etag} | headers
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body[: len(body) // 2] if fault == "truncate" else body)
         self.close_connection = fault == "truncate"
 
-    def _answer(self, request: Request, question: Json, *, partial: bool) -> tuple[int, Any, dict[str, str]]:
+    def _own_path(self, path: str) -> str:
+        """Without the prefix: GraphQL is beside the version of REST (`/api/v3`, `/api/graphql`)."""
+        prefix = self.memory.prefix
+        if path == f"{prefix.removesuffix('/v3')}/graphql":
+            return "/graphql"
+        return path.removeprefix(prefix) if path.startswith(f"{prefix}/") else f"/outside{path}"
+
+    def _answer(self, request: Request, question: Json, fault: Fault | None) -> tuple[int, Any, dict[str, str]]:
         expected = f"token {TOKEN}"
         given = self.headers["Authorization"]
         if request.path == "/app/installations/7/access_tokens" and given.startswith("Bearer "):
@@ -345,13 +466,17 @@ class _Handler(BaseHTTPRequestHandler):
             return 401, {"message": "This endpoint requires you to be authenticated."}, {}
         if not self.memory.has_graphql:
             return _not_found()
-        return 200, _execute(self.memory, question, partial=partial), {}
+        if fault == "errors":
+            return 200, {"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]}, {}
+        return 200, _execute(self.memory, question, fault), {}
 
 
 def _broken(fault: Fault) -> tuple[int, Any, dict[str, str]]:
     match fault:
         case "garbage":
             return 200, b'[{"number": 1, "title": "cut', {}
+        case "html":
+            return 200, b"<html><body>Please sign in</body></html>", {}
         case "secondary":
             message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
             return 403, {"message": message}, {"Retry-After": "0"}
@@ -372,30 +497,37 @@ def _schema() -> GraphQLSchema:
     return build_schema(Path(__file__).with_name("schema.graphql").read_text(encoding="utf-8"))
 
 
-def _execute(hub: Hub, question: Json, *, partial: bool) -> Json:
+def _execute(hub: Hub, question: Json, fault: Fault | None) -> Json:
     def repository(_: Any, owner: str, name: str) -> Json | None:
         full_name = f"{owner}/{name}"
         repo = hub.repositories.get(full_name)
-        return None if repo is None or full_name in hub.statuses else _repository(repo, partial=partial)
+        return None if repo is None or full_name in hub.statuses else _repository(repo, fault)
+
+    def nodes(_: Any, ids: list[str]) -> list[Json | None]:
+        made = {one["node_id"]: (repo, one) for repo in hub.repositories.values() for one in repo.deployments}
+        return [_deployment(*made[one]) if one in made else None for one in ids]
 
     result = graphql_sync(
-        _schema(), question["query"], {"repository": repository}, variable_values=question["variables"]
+        _schema(),
+        question["query"],
+        {"repository": repository, "nodes": nodes},
+        variable_values=question["variables"],
     )
     return {"data": result.data} | ({"errors": [error.formatted for error in result.errors]} if result.errors else {})
 
 
-def _repository(repo: Repo, *, partial: bool) -> Json:
+def _repository(repo: Repo, fault: Fault | None) -> Json:
     def pull_request(_: Any, number: int) -> Json:
         if number not in repo.pulls:
             raise GraphQLError(f"Could not resolve to a PullRequest with the number of {number}.")
-        return _pull(repo, number)
+        return _pull(repo, number, fault)
 
     def pull_requests(_: Any, first: int, orderBy: Json, after: str | None = None) -> Json:  # noqa: N803
         assert orderBy == {"field": "UPDATED_AT", "direction": "DESC"}
         start = int(after or 0)
         numbers = [pull["number"] for pull in repo.listed()]
-        nodes: list[Any] = [_pull(repo, number) for number in numbers[start : start + first]]
-        if partial and nodes:
+        nodes: list[Any] = [_pull(repo, number, fault) for number in numbers[start : start + first]]
+        if fault == "graphql" and nodes:
             nodes[-1] = GraphQLError("Something went wrong while executing your query.")
         page = {"hasNextPage": start + first < len(numbers), "endCursor": str(start + first)}
         return {"pageInfo": page, "nodes": nodes}
@@ -423,14 +555,16 @@ def _landed(item: Json) -> Json:
     }
 
 
-def _pull(repo: Repo, number: int) -> Json:
+def _pull(repo: Repo, number: int, fault: Fault | None) -> Json:
     pull = repo.pulls[number]
     sha = pull["head"]["sha"]
     commits = repo.commits.get(number, [])
 
     def commits_of(_: Any, first: int | None = None, last: int | None = None) -> Json:
         if last:
-            return _connection([{"commit": {"oid": sha, "statusCheckRollup": _rollup(repo.checks.get(sha, []))}}], last)
+            hidden = GraphQLError("Resource not accessible by integration")
+            rollup = hidden if fault == "rollup" else _rollup(repo.checks.get(sha, []), repo.statuses.get(sha, []))
+            return _connection([{"commit": {"oid": sha, "statusCheckRollup": rollup}}], last)
         return _connection([{"commit": _commit(item)} for item in commits], first or 100)
 
     return {
@@ -506,7 +640,18 @@ def _timeline_item(event: Json) -> Json:
     return {"__typename": name, "createdAt": event["created_at"], "actor": _actor(event["actor"])}
 
 
-def _rollup(runs: list[Json]) -> Json | None:
+def _deployment(repo: Repo, deployment: Json) -> Json:
+    statuses = repo.deployment_statuses.get(deployment["id"], [])
+    nodes = [{"state": one["state"].upper(), "createdAt": one["created_at"]} for one in statuses]
+    return {
+        "__typename": "Deployment",
+        "id": deployment["node_id"],
+        "databaseId": deployment["id"],
+        "statuses": lambda _, first: _connection(nodes, first),
+    }
+
+
+def _rollup(runs: list[Json], statuses: list[Json]) -> Json | None:
     nodes: list[Json] = [
         {
             "__typename": "CheckRun",
@@ -519,5 +664,13 @@ def _rollup(runs: list[Json]) -> Json | None:
         }
         for run in deepcopy(runs)
     ]
-    older_kind = {"__typename": "StatusContext", "context": "ci/old"}
-    return {"contexts": lambda _, first: _connection([*nodes, older_kind], first)} if nodes else None
+    nodes += [
+        {
+            "__typename": "StatusContext",
+            "context": one["context"],
+            "state": one["state"].upper(),
+            "createdAt": one["created_at"],
+        }
+        for one in statuses
+    ]
+    return {"contexts": lambda _, first: _connection(nodes, first)} if nodes else None

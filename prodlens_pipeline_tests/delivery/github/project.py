@@ -5,6 +5,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
+from prodlens_pipeline.delivery.commits import commit_rows
 from prodlens_pipeline.delivery.github.client import Patience
 from prodlens_pipeline.delivery.github.collect import collect_github
 from prodlens_pipeline.delivery.github.tables import TABLES
@@ -12,7 +15,14 @@ from prodlens_pipeline.landing.assets import Landing
 from prodlens_pipeline.settings import Settings
 from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline_tests.delivery.github.fake import START, Hub, Repo
-from prodlens_pipeline_tests.pipeline import landed_window, materialise, settings_for, table_rows
+from prodlens_pipeline_tests.pipeline import (
+    landed_window,
+    materialise,
+    materialise_models,
+    materialise_raw,
+    settings_for,
+    table_rows,
+)
 
 NAME = "org/app"
 HASTE = Patience(attempts=8, backoff=0.001, longest_wait=20)
@@ -38,6 +48,18 @@ def build(lake: Lake, settings: Settings) -> None:
     materialise(lake, settings, landed_window(lake))
 
 
+def modelled(lake: Lake, settings: Settings, *names: str) -> None:
+    """Write the raw tables and of the models those of these names, which read nothing else."""
+    window = landed_window(lake)
+    materialise_raw(lake, settings, [window])
+    materialise_models(lake, names, window)
+
+
+def commits(lake: Lake, settings: Settings) -> pl.DataFrame:
+    """The rows that the raw table of commits would have."""
+    return commit_rows(lake, settings.landing, landed_window(lake))
+
+
 def raw_rows(lake: Lake, settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
     """The rows that the raw tables would have."""
     return {contract.name: sorted(rows(lake, settings.landing).rows(), key=repr) for contract, rows in TABLES}
@@ -48,7 +70,8 @@ def rows(lake: Lake, table: str) -> list[tuple[Any, ...]]:
 
 
 def several(repo: Repo, numbers: Iterable[int]) -> None:
-    """Pull requests of all kinds, an hour apart, in a pattern that repeats every twelve; and a first commit."""
+    """Pull requests of all kinds, an hour apart, in a pattern that repeats every twelve, with what belongs to them:
+    releases, deployments, workflow runs, and a first commit."""
     if not repo.history:
         repo.push(1)
     for number in numbers:
@@ -67,5 +90,11 @@ def several(repo: Repo, numbers: Iterable[int]) -> None:
             repo.event(number, "reopened", at + timedelta(minutes=8))
         repo.event(number, "labeled", at + timedelta(minutes=8))
         repo.check(number, "failure" if number % 6 == 0 else "success", at)
+        if number % 7 == 0:
+            repo.status(number, "failure" if number % 2 else "success", at)
+        repo.run(number, number, "failure" if number % 6 == 0 else "success", at)
+        if number % 10 == 0:
+            repo.release(number, at)
+            repo.deploy(number, at, "in_progress", "failure" if number % 20 else "success")
         if number % 4 != 3:
             repo.close(number, at + timedelta(hours=5), merged=number % 4 != 1)

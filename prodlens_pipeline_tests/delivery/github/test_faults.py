@@ -5,7 +5,7 @@ Belongs here: limits, broken answers, refusals and resuming. Does not: what a so
 
 import logging
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -26,36 +26,52 @@ from prodlens_pipeline_tests.delivery.github.project import (
 from prodlens_pipeline_tests.pipeline import lake_in_memory
 
 _PULLS_LANDED = "select count(*) from ops.landing_chunks where source = 'github'"
-FAULTS: tuple[Fault, ...] = ("drop", "truncate", "garbage", "secondary", "graphql", 429, 500, 502, 503, 408)
+FAULTS: tuple[Fault, ...] = (
+    *("drop", "truncate", "garbage", "html", "secondary", "graphql", "errors"),
+    *(408, 429, 500, 502, 503),
+)
 
 
 def is_list(request: Request) -> bool:
     return request.path == f"/repos/{NAME}/pulls"
 
 
-@pytest.mark.parametrize("has_graphql", [True, False])
-def test_a_hostile_server_ends_in_the_same_tables(hub: Hub, lake: Lake, root: Path, has_graphql: bool) -> None:
-    chance = random.Random(7)  # noqa: S311
+@pytest.mark.parametrize(("seed", "has_graphql"), [(1, True), (2, True), (3, False)])
+def test_a_hostile_server_ends_in_the_same_tables(
+    hub: Hub, lake: Lake, root: Path, seed: int, has_graphql: bool
+) -> None:
+    """All faults at random, and pages that shift while they are read; on small pages, so that there are many."""
+    chance = random.Random(seed)  # noqa: S311
     hub.has_graphql = has_graphql
+    hub.page_cap = chance.choice((5, 6))
     repo = hub.repo(NAME)
-    several(repo, range(1, 81))
+    several(repo, range(1, 25))
+    for number in range(2, 13):
+        repo.push(number)
+    numbers = iter(range(1000, 2000))
+
+    def shift() -> None:
+        at = START + timedelta(days=50, minutes=next(numbers))
+        repo.comment(chance.randint(1, 24), at, "cy")
+        repo.run(next(numbers), chance.randint(1, 24), "success", at)
 
     def misbehave(request: Request) -> Fault | None:
-        if is_list(request) and chance.random() < 0.3:
-            repo.comment(chance.randint(1, 80), START + timedelta(days=50, minutes=chance.randint(1, 9999)), "cy")
+        if request.path.endswith(("/pulls", "/runs", "/graphql")) and chance.random() < 0.3:
+            shift()
         return chance.choice(FAULTS) if chance.random() < 0.3 else None
 
     hub.fault = misbehave
-    patience = Patience(attempts=20, backoff=0.0005, secondary_wait=0)
     settings = settings_of(root, hub)
-    problems = collect(lake, settings, patience).problems
+    problems = collect(lake, settings, Patience(attempts=20, backoff=0.0005, secondary_wait=0)).problems
     hub.fault = lambda _: None
     collected(lake, settings)
     assert not problems
+    hub.has_graphql = True
     with lake_in_memory() as friendly:
         afresh = settings_of(root / "afresh", hub)
         collected(friendly, afresh)
         assert raw_rows(lake, settings) == raw_rows(friendly, afresh)
+        assert len(raw_rows(lake, settings)["github_pull_requests"]) == 24
 
 
 def test_pages_that_take_the_server_too_long_are_asked_for_in_parts(hub: Hub, lake: Lake, root: Path) -> None:
@@ -99,15 +115,53 @@ def test_a_run_that_breaks_off_anywhere_reads_nothing_twice(hub: Hub, lake: Lake
     hub.has_graphql = False
     several(hub.repo(NAME), range(1, 31))
     settings = settings_of(root, hub)
-    hub.fault = lambda request: 500 if request.path == f"/repos/{NAME}/pulls/21" else None
-    (problem,) = collect(lake, settings, Patience(attempts=2, backoff=0.001)).problems
-    assert f"{hub.url}/repos/org/app/pulls/21: HTTP 500, 2 times in a row" in problem
+    down = tuple(f"/repos/{NAME}/pulls/{number}" for number in range(21, 31))
+    hub.fault = lambda request: 500 if request.path in down else None
+    problem = collect(lake, settings, Patience(attempts=2, backoff=0.001)).problems[0]
+    assert f"{hub.url}/repos/org/app/pulls/22: HTTP 500, 2 times in a row" in problem
+    assert f"/repos/{NAME}/pulls/23" not in hub.paths()
     hub.fault = lambda _: None
     hub.forget()
     collected(lake, settings)
     assert f"/repos/{NAME}/pulls/20" not in hub.paths()
     assert f"/repos/{NAME}/pulls/22" in hub.paths()
     assert lake.value(_PULLS_LANDED) == 30
+    assert lake.value("select count(*) from ops.dead_letters") == 0
+
+
+def test_one_pull_request_that_the_server_fails_at_costs_only_itself(hub: Hub, lake: Lake, root: Path) -> None:
+    hub.has_graphql = False
+    several(hub.repo(NAME), range(1, 6))
+    settings = settings_of(root, hub)
+    hub.fault = lambda request: 500 if request.path == f"/repos/{NAME}/pulls/3/reviews" else None
+    assert not collect(lake, settings, Patience(attempts=2, backoff=0.001)).problems
+    assert lake.rows("select line, status from ops.dead_letters") == [(3, "pending")]
+    assert lake.value(_PULLS_LANDED) == 4
+    hub.fault = lambda _: None
+    collected(lake, settings)
+    assert lake.value(_PULLS_LANDED) == 5
+
+
+@pytest.mark.parametrize("fault", [500, "garbage"])
+def test_a_part_that_the_server_always_fails_at_costs_itself_only_and_is_read_another_time(
+    hub: Hub, lake: Lake, root: Path, fault: Fault
+) -> None:
+    hub.has_graphql = False
+    repo = hub.repo(NAME)
+    now = datetime.now(UTC)
+    for number in range(1, 6):
+        repo.open(number, now)
+        repo.status(number, "failure", now)
+    settings = settings_of(root, hub)
+    hub.fault = lambda request: fault if request.path.endswith("/status") else None
+    landing = collect(lake, settings, Patience(attempts=2, backoff=0.001))
+    assert not landing.problems
+    assert landing.notes == [f"repository {NAME}: GitHub does not show the statuses of 5 pull requests"]
+    assert len(raw_rows(lake, settings)["github_pull_requests"]) == 5
+    assert lake.value("select count(*) from ops.dead_letters") == 0
+    hub.fault = lambda _: None
+    collected(lake, settings)
+    assert len(raw_rows(lake, settings)["github_statuses"]) == 5
 
 
 @pytest.mark.parametrize("status", [403, 404, 410, 451])
@@ -195,16 +249,6 @@ def test_a_pull_request_that_breaks_the_contract_is_refused_until_it_is_mended(
     assert len(raw_rows(lake, settings)["github_pull_requests"]) == 5
 
 
-def test_checks_that_may_not_be_seen_are_unknown(hub: Hub, lake: Lake, root: Path) -> None:
-    hub.has_graphql = False
-    several(hub.repo(NAME), range(1, 4))
-    hub.fault = lambda request: 403 if request.path.endswith("/check-runs") else None
-    settings = settings_of(root, hub)
-    collected(lake, settings)
-    assert not raw_rows(lake, settings)["github_checks"]
-    assert lake.value("select count(*) from ops.dead_letters") == 0
-
-
 def test_a_lost_cache_costs_requests_and_nothing_else(hub: Hub, lake: Lake, root: Path) -> None:
     several(hub.repo(NAME), range(1, 31))
     settings = settings_of(root, hub)
@@ -214,5 +258,5 @@ def test_a_lost_cache_costs_requests_and_nothing_else(hub: Hub, lake: Lake, root
         file.unlink()
     hub.forget()
     collected(lake, settings)
-    assert hub.billed() == 3
+    assert hub.billed() == 6  # the name, three lists of feeds, pull requests, commits
     assert raw_rows(lake, settings) == before

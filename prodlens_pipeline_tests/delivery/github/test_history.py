@@ -7,11 +7,10 @@ import json
 import subprocess
 from pathlib import Path
 
-from prodlens_pipeline.delivery.commits import commit_rows
 from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline_tests.delivery.github.fake import Fault, Hub, Request
-from prodlens_pipeline_tests.delivery.github.project import NAME, build, collect, collected, settings_of
-from prodlens_pipeline_tests.pipeline import collect_all, lake_in_memory, landed_window, settings_for
+from prodlens_pipeline_tests.delivery.github.project import NAME, collect, collected, commits, modelled, settings_of
+from prodlens_pipeline_tests.pipeline import collect_all, lake_in_memory, settings_for
 
 _SAME = ("sha", "parents", "author_email", "authored_at", "committed_at", "subject", "pr_number", "is_merge")
 _SAME += ("is_revert", "reverts_sha", "reverts_pr", "ai_tool", "ai_basis", "is_bot")
@@ -33,10 +32,9 @@ def test_new_commits_are_read_once_also_older_ones_that_a_merge_brings_in(hub: H
     repo.history.insert(100, repo.history.pop())
     repo.push(901, parents=[tip, branch], hours=300)
     collected(lake, settings)
-    build(lake, settings)
-    found = lake.rows("select count(*), count(distinct sha), sum(additions) from raw.git_commits")
+    modelled(lake, settings, "core.commits")
+    found = lake.rows("select count(*), count(distinct sha), sum(additions) from core.commits")
     assert found == [(252, 252, sum(range(251)) + 900 + 901)]
-    assert lake.value("select sum(commits) from marts.daily_developer") == 251  # but for the merge
 
 
 def test_a_reading_that_broke_off_goes_on(hub: Hub, lake: Lake, root: Path) -> None:
@@ -54,8 +52,8 @@ def test_a_reading_that_broke_off_goes_on(hub: Hub, lake: Lake, root: Path) -> N
     assert len(collect(lake, settings).problems) == 1
     hub.fault = lambda _: None
     collected(lake, settings)
-    build(lake, settings)
-    assert lake.rows("select count(*), sum(additions) from raw.git_commits") == [(350, sum(range(351)))]
+    made = commits(lake, settings)
+    assert (len(made), made["additions"].sum()) == (350, sum(range(351)))
 
 
 def test_lines_are_unknown_without_graphql_until_it_is_there(hub: Hub, lake: Lake, root: Path) -> None:
@@ -63,12 +61,10 @@ def test_lines_are_unknown_without_graphql_until_it_is_there(hub: Hub, lake: Lak
     for number in range(1, 4):
         repo.push(number)
     settings = settings_of(root, hub)
-    for has_graphql, lines in ((False, (None, 0)), (True, (6, 3))):
+    for has_graphql, lines in ((False, [None] * 3), (True, [1, 2, 3])):
         hub.has_graphql = has_graphql
         collected(lake, settings)
-        build(lake, settings)
-        assert lake.rows("select sum(additions), count(additions) from raw.git_commits") == [lines]
-        assert lake.value("select count(*) from raw.git_commits") == 3
+        assert commits(lake, settings).sort("sha")["additions"].to_list() == lines
 
 
 def test_an_empty_repository_has_no_commits(hub: Hub, lake: Lake, root: Path) -> None:
@@ -95,8 +91,6 @@ def test_a_real_history_is_the_same_by_github_as_by_its_clone(captures: Path, hu
     for settings in (settings_of(tmp_path / "hub", hub), settings_for(tmp_path / "git", repositories=clone)):
         with lake_in_memory() as lake:
             assert not collect_all(lake, settings)
-            window = landed_window(lake)
-            rows = commit_rows(lake, settings.landing, window)
-            results.append(rows.select(_SAME).sort("sha").rows(named=True))
+            results.append(commits(lake, settings).select(_SAME).sort("sha").rows(named=True))
     assert len(results[0]) == 1037
     assert results[0] == results[1]

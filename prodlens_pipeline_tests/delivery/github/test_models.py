@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from prodlens_pipeline.warehouse.lake import Lake
-from prodlens_pipeline_tests.delivery.github.fake import START, TOKEN, Hub, Repo, commit, serving
+from prodlens_pipeline_tests.delivery.github.conftest import served
+from prodlens_pipeline_tests.delivery.github.fake import START, Hub, Repo, commit
 from prodlens_pipeline_tests.delivery.github.project import NAME, build, collected, settings_of
 from prodlens_pipeline_tests.pipeline import Clone, collect_all, lake_in_memory
 
@@ -51,9 +52,10 @@ def course(repo: Repo) -> None:
     repo.close(1, START + 8 * HOUR, merged=True)
 
 
-@pytest.fixture
-def told(hub: Hub, lake: Lake, root: Path) -> Lake:
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     """One repository with pull requests in every state, and every table."""
+    hub = Hub()
     repo = hub.repo(NAME)
     repo.push(1)
     course(repo)
@@ -64,10 +66,11 @@ def told(hub: Hub, lake: Lake, root: Path) -> Lake:
     repo.close(4, START + 30 * HOUR, merged=True)
     repo.open(5, START, "ana", body="Like in Reverts other/app#1")
     repo.commits[5] = [commit("5" * 40, START, "ana", "Do it\n\nCo-Authored-By: Claude <noreply@anthropic.com>")]
-    settings = settings_of(root, hub, identities=IDENTITIES)
-    collected(lake, settings)
-    build(lake, settings)
-    return lake
+    with served(hub), lake_in_memory() as lake:
+        settings = settings_of(tmp_path_factory.mktemp("told"), hub, identities=IDENTITIES)
+        collected(lake, settings)
+        build(lake, settings)
+        yield lake
 
 
 def test_the_course_of_a_pull_request(told: Lake) -> None:
@@ -204,8 +207,7 @@ def ants(captures: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     hub = Hub()
     hub.repositories[ANTS] = recorded(captures / "github" / "ants")
     hub.has_graphql = False
-    with pytest.MonkeyPatch.context() as patch, serving(hub), lake_in_memory() as lake:
-        patch.setenv("GITHUB_TOKEN", TOKEN)
+    with served(hub), lake_in_memory() as lake:
         settings = settings_of(tmp_path_factory.mktemp("ants"), hub, ANTS)
         collected(lake, settings)
         build(lake, settings)
