@@ -18,7 +18,7 @@ test: .venv/dev ## Lint, check types and room directions, run all tests
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
 
-integration: .venv/dev .venv-phoenix/installed ## Test against a real Phoenix server (installed in .venv-phoenix)
+integration: .venv/dev .venv-phoenix/installed ## Test against real servers: Phoenix (in .venv-phoenix), PostgreSQL, S3, Redis where there is one
 	PRODLENS_PHOENIX=.venv-phoenix/bin/phoenix $(BIN)/pytest -m integration
 
 bench: .venv-bench/installed ## Measure side by side and write docs/benchmarks.md (SIZE=full: all of it)

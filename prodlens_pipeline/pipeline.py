@@ -6,17 +6,19 @@ Belongs here: what `prod-lens run` does with Dagster. Does not: the assets, the 
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 
+from prodlens_pipeline.automation.claims import give_up_abandoned
 from prodlens_pipeline.definitions import build_defs
 from prodlens_pipeline.partitions import range_tags
 from prodlens_pipeline.settings import Settings
-from prodlens_pipeline.warehouse.lake import Location, open_lake
+from prodlens_pipeline.warehouse.lake import Lake, Location, open_lake
 from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline.warehouse.windows import Window, ranges
 
@@ -48,14 +50,18 @@ class Outcome:
             for source, (accepted, rejected) in self.landed.items()
         ]
         days = sum(len(window.days) for window in self.windows)
-        lines.append(f"{days:,} days brought up to date" if days else "Nothing new: every day is up to date.")
+        lines.append(f"{_days(days)} brought up to date" if days else "Nothing new: every day is up to date.")
         if any(rejected for _, rejected in self.landed.values()):
             lines.append("See 'prod-lens dead-letters list' for what was refused, and why.")
         if self.days_outside:
             lines.append(
-                f"{self.days_outside:,} days with records lie before start_date or in the future: landed, not counted."
+                f"{_days(self.days_outside)} with records before start_date or in the future: landed, not counted."
             )
         return lines
+
+
+def _days(count: int) -> str:
+    return f"{count:,} day{'' if count == 1 else 's'}"
 
 
 OnStep = Callable[[str, int, int], None]
@@ -71,47 +77,56 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
     return {"DAGSTER_HOME": str(home), "DAGSTER_EVENT_BATCH_SIZE": EVENT_BATCH_SIZE}
 
 
+@contextmanager
+def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """The project's own Dagster instance, in this process."""
+    os.environ.update(dagster_environment(settings))
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
 def run(settings: Settings, first: date | None, last: date | None, on_step: OnStep) -> Outcome:
     """Collect everything, then materialise the days with new records, or `first`..`last` where given.
 
     What fails is reported, and nothing that does not depend on it is held up.
     """
-    os.environ.update(dagster_environment(settings))
-    with dg.DagsterInstance.get() as instance:
+    with dagster_instance(settings) as instance:
+        give_up_abandoned(instance)
         runner = _Runner(settings, instance, on_step)
         failures = runner.materialise("landing", None)
-        wanted = _requested(first, last) if first or last else stale_days(settings)
+        with open_lake(Location.of(settings)) as lake:
+            migrate(lake)
+            with lake.reading():
+                landed, outside = _landed(lake, settings)
+                wanted = _requested(first, last) if first or last else _stale_days(lake)
         possible = [day for day in wanted if settings.start_date <= day <= datetime.now(UTC).date()]
         windows = ranges(possible, gap_days=JOINED_GAP_DAYS)
         for window in windows:
             failures += runner.materialise("daily", window)
         if windows:
             failures += runner.materialise("analysis", None)
-    return Outcome(windows, failures, *_landed(settings))
+    return Outcome(windows, failures, landed, outside)
 
 
-def _landed(settings: Settings) -> tuple[dict[str, tuple[int, int]], int]:
+def _landed(lake: Lake, settings: Settings) -> tuple[dict[str, tuple[int, int]], int]:
     """Accepted and rejected records by source, and the days with records that no partition holds."""
-    with open_lake(Location.of(settings), read_only=True) as lake, lake.reading():
-        counts = lake.rows(
-            "select source_name, sum(accepted), sum(rejected) from ops.landing_chunks group by all order by all"
-        )
-        outside = lake.value(
-            "select count(distinct day) from (select unnest(days) as day from ops.landing_chunks) "
-            "where day < $start or day > today()",
-            {"start": settings.start_date},
-        )
+    counts = lake.rows(
+        "select source_name, sum(accepted), sum(rejected) from ops.landing_chunks group by all order by all"
+    )
+    outside = lake.value(
+        "select count(distinct day) from (select unnest(days) as day from ops.landing_chunks) "
+        "where day < $start or day > today()",
+        {"start": settings.start_date},
+    )
     return {name: (int(accepted), int(rejected)) for name, accepted, rejected in counts}, int(outside)
 
 
-def stale_days(settings: Settings) -> list[date]:
+def _stale_days(lake: Lake) -> list[date]:
     """The days that got records after they were last materialised."""
-    with open_lake(Location.of(settings)) as lake:
-        migrate(lake)
-        return [row[0] for row in lake.rows(_STALE_DAYS)]
+    return [row[0] for row in lake.rows(_STALE)]
 
 
-_STALE_DAYS = f"""
+_STALE = f"""
 with landed as (
     select day, max(collected_at) as collected_at
     from (select unnest(touched_days) as day, collected_at from ops.landing_chunks)

@@ -4,6 +4,7 @@ Nothing here starts a container; docs/scaling.md says what that leaves open.
 """
 
 import fnmatch
+import importlib
 import re
 import tomllib
 from importlib.metadata import entry_points
@@ -16,10 +17,19 @@ from compose_spec import PyCompose
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from prodlens_pipeline.traces.registry import formats
+
 ROOT = Path(__file__).parents[1]
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::-([^}]*))?\}")
 OWN_IMAGE = "prodlens:"
-SECRETS = ("PGPASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "PRODLENS_SLACK_WEBHOOK")
+SECRETS = (
+    "PGPASSWORD",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "ARIZE_API_KEY",
+    "GITHUB_TOKEN",
+    "PRODLENS_SLACK_WEBHOOK",
+)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +73,8 @@ def test_each_profile_has_its_services(services: dict[str, dict[str, Any]]) -> N
     assert profiles == {
         "local": {"dagster"},
         "phoenix": {"dagster", "phoenix", "database"},
-        "cluster": {"database", "store", "bucket", "code", "webserver", "daemon"},
+        "arize": {"dagster", "collector"},
+        "cluster": {"database", "store", "broker", "bucket", "pools", "code", "worker", "webserver", "daemon"},
         "run": {"run"},
     }
     for profile, names in profiles.items():
@@ -157,6 +168,22 @@ def test_versions_and_settings_that_are_told_twice_agree(compose: dict[str, Any]
 
     alone = yaml.safe_load((ROOT / "prodlens_pipeline" / "automation" / "dagster.yaml").read_text())
     served = yaml.safe_load(compose["configs"]["dagster"]["content"])
+    assert _importable(served["run_launcher"]) and _importable(served["event_log_storage"])
     for key in ("telemetry", "nux", "run_monitoring", "retention"):
         assert served[key] == alone[key], key
     assert served["concurrency"]["pools"] == alone["concurrency"]["pools"]
+
+
+def test_traces_for_arize_are_also_written_as_a_source_reads_them(compose: dict[str, Any]) -> None:
+    config = yaml.safe_load(compose["configs"]["collector"]["content"].replace("$$", "$"))
+    pipeline = config["service"]["pipelines"]["traces"]
+    for kind in ("receivers", "processors", "exporters"):
+        assert set(pipeline[kind]) == config[kind].keys()
+    headers = config["exporters"]["otlp/arize"]["headers"]
+    passed = compose["services"]["collector"]["environment"]
+    assert {value.removeprefix("${env:").removesuffix("}") for value in headers.values()} == passed.keys()
+    assert formats()["otlp"].form.pattern and config["exporters"]["file"]["path"].endswith(".jsonl")
+
+
+def _importable(configured: dict[str, Any]) -> bool:
+    return hasattr(importlib.import_module(configured["module"]), configured["class"])

@@ -1,9 +1,15 @@
+import ast
+from datetime import date
+from pathlib import Path
+
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from prodlens_pipeline.cli import app
 from prodlens_pipeline.warehouse.errors import WarehouseError
 from prodlens_pipeline.warehouse.lake import Location, open_lake
+from prodlens_pipeline.warehouse.maintenance import note_retired
 from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline_tests.pipeline import models, settings_for
 
@@ -59,3 +65,28 @@ def test_the_page_of_models_names_every_table_column_and_source(tmp_path):
         assert f"## {model.contract.full_name}\n" in page
         for column in model.contract.columns:
             assert f"| {column.name} | {column.type} |" in page
+
+
+def test_the_doctor_tells_of_deleted_days_and_of_alerts_without_their_address(project, monkeypatch):
+    with open_lake(Location.of(settings_for(project))) as lake, lake.transaction():
+        note_retired(lake, "landing.litellm", [date(2026, 3, 2), date(2026, 3, 3)])
+
+    def said() -> str:
+        return CliRunner().invoke(app, ["doctor"], catch_exceptions=False).output.replace("\n", "")
+
+    monkeypatch.delenv("PRODLENS_SLACK_WEBHOOK", raising=False)
+    assert "records of 2 days until 2026-03-03" in said()
+    assert "PRODLENS_SLACK_WEBHOOK is not set" in said()
+    monkeypatch.setenv("PRODLENS_SLACK_WEBHOOK", "https://hooks.slack.com/services/T0/B0/hidden")
+    assert "PRODLENS_SLACK_WEBHOOK is set" in said() and "hidden" not in said()
+
+
+def test_the_views_of_traces_are_filters_that_phoenix_reads():
+    path = Path(__file__).parents[1] / "docs" / "dashboards" / "trace-views.yaml"
+    views = yaml.safe_load(path.read_text())["views"]
+    assert len({view["name"] for view in views}) == len(views) > 5
+    for view in views:
+        assert view["question"].endswith("?") and view["arize"] and view["sort"]
+        expression = ast.parse(view["phoenix"], mode="eval")  # Phoenix reads its filters as Python
+        asked = {ast.unparse(node) for node in ast.walk(expression) if isinstance(node, ast.Attribute | ast.Name)}
+        assert asked & {"span_kind", "session.id"}, view["name"]

@@ -1,15 +1,18 @@
 """Which days are being made right now: two callers never ask for the same day at once.
 
-Belongs here: reading runs that are queued or in progress. Does not: deciding what to ask for.
+Belongs here: reading runs that are queued or in progress, and giving up those whose process died. Does not: deciding
+what to ask for.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 
 import dagster as dg
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
+from prodlens_pipeline.warehouse.run_locks import abandoned
 from prodlens_pipeline.warehouse.windows import Window
 
 PARTITION = "dagster/partition"
@@ -30,6 +33,19 @@ class Claims:
 
     days: frozenset[date]
     backfills: tuple[str, ...]
+
+
+def give_up_abandoned(instance: dg.DagsterInstance) -> None:
+    """Report the runs of this machine whose process died as failed, and let go of their places in pools.
+
+    Otherwise they would claim their days, and all others would wait for their places, until they are given up for
+    taking too long: Dagster notices the death of a run only while the server that started it lives.
+    """
+    for run_id in abandoned(Path(instance.root_directory)):
+        run = instance.get_run_by_id(run_id)
+        if run and run.status in UNFINISHED:
+            instance.report_run_failed(run, "The process of this run died; its days are asked for again.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run_id)
 
 
 def claims(instance: dg.DagsterInstance) -> Claims:

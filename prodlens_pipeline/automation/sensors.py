@@ -5,13 +5,13 @@ Does not: finding stale days (`staleness.py`), or what is being made already (`c
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
-from prodlens_pipeline.automation.claims import Claims, claims, days_of
+from prodlens_pipeline.automation.claims import Claims, claims, days_of, give_up_abandoned
 from prodlens_pipeline.automation.jobs import collect, daily, tables
 from prodlens_pipeline.automation.staleness import (
     DailyTables,
@@ -22,13 +22,17 @@ from prodlens_pipeline.automation.staleness import (
 )
 from prodlens_pipeline.partitions import range_tags
 from prodlens_pipeline.settings import Settings
+from prodlens_pipeline.warehouse.errors import NoWarehouseYetError
 from prodlens_pipeline.warehouse.lake import Lake, Location, open_lake
+from prodlens_pipeline.warehouse.migrations import current_version
 from prodlens_pipeline.warehouse.windows import Window, ranges
 
 ASKED_BY = "prodlens/asked_by"
 REASON = "prodlens/reason"
 ATTEMPT = "prodlens/attempt"
 OUTAGES = "outages"
+NEW_RECORDS_EVERY_SECONDS = 60
+OUTAGES_EVERY_SECONDS = 300
 MAX_RUNS = 5
 """Runs that one tick asks for: a thousand would fill the queue that people wait in, too."""
 OVERLAP = timedelta(minutes=10)
@@ -57,7 +61,7 @@ def _new_records(settings: Settings, made_daily: DailyTables) -> dg.SensorDefini
     @dg.sensor(
         job=tables,
         name="new_records",
-        minimum_interval_seconds=60,
+        minimum_interval_seconds=NEW_RECORDS_EVERY_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Makes the days again that newly collected records are of, late ones too.",
     )
@@ -79,8 +83,8 @@ def _new_records(settings: Settings, made_daily: DailyTables) -> dg.SensorDefini
             )
             for window in _few(free)
         ]
-        # What had to wait is new again at the next tick.
-        cursor = min((one.first_landed_at for one in waiting), default=newest or seen)
+        # What had to wait is new again at the next tick; a clock that ran ahead must not hide what comes after it.
+        cursor = min([_now(), *(one.first_landed_at for one in waiting)] if waiting else [_now(), newest or seen])
         skipped = None if requests else _why_not(waiting, busy)
         return dg.SensorResult(run_requests=requests, skip_reason=skipped, cursor=cursor.isoformat())
 
@@ -91,12 +95,13 @@ def _outages(settings: Settings, made_daily: DailyTables) -> dg.SensorDefinition
     @dg.sensor(
         jobs=[collect, tables],
         name=OUTAGES,
-        minimum_interval_seconds=300,
+        minimum_interval_seconds=OUTAGES_EVERY_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Makes the days that are missing, failed or older than their inputs, catch_up_days back.",
     )
     def outages(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         now = _now()
+        give_up_abandoned(context.instance)
         if not _collected_lately(context.instance, now):
             # The days follow when all that waited outside is in: then one run heals them all.
             return dg.SensorResult(run_requests=[_collection(now)])
@@ -114,13 +119,15 @@ def _outages(settings: Settings, made_daily: DailyTables) -> dg.SensorDefinition
 
 @contextmanager
 def _reading(settings: Settings) -> Iterator[Lake | None]:
-    """The lake as of now, or None before the first run."""
-    location = Location.of(settings)
-    if location.embedded and not location.catalog_file.exists():
-        yield None
-        return
-    with open_lake(location, read_only=True) as lake, lake.reading():
-        yield lake
+    """The lake as of now, or None before the first run, or while it makes the lake."""
+    with ExitStack() as opened:
+        try:
+            lake = opened.enter_context(open_lake(Location.of(settings), read_only=True))
+        except NoWarehouseYetError:
+            yield None
+            return
+        opened.enter_context(lake.reading())
+        yield lake if current_version(lake) else None
 
 
 def _today() -> date:

@@ -93,8 +93,8 @@ def unmade_days(
 ) -> list[UnmadeDay]:
     """The days of `window` that some table lacks, or where one is older than a chunk or than a table it reads.
 
-    A day without records is missed only if it is before `over_by`. Chunks collected after `landed_before` do not
-    count: who watches new chunks comes first.
+    A day without records is missed only if it is before `over_by`. Days of chunks collected after `landed_before` are
+    left out: who watches new chunks comes first, also where both look at the same moment.
     """
     rows = lake.rows(
         _UNMADE,
@@ -155,6 +155,7 @@ unmade as (
 )
 select day, list_sort(list(distinct kind)), list_sort(list(distinct name))
 from unmade
+where day not in (select unnest(touched_days) from ops.landing_chunks where collected_at > $landed_before)
 group by day
 order by day
 """

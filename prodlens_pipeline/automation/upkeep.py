@@ -1,15 +1,18 @@
 """Retention and maintenance of a whole project, once a night and by `prod-lens maintain`.
 
 Belongs here: which tables and sources are kept for how long. Does not: how rows and files are deleted
-(`warehouse/maintenance.py`, `landing/retention.py`, `landing/texts.py`).
+(`warehouse/maintenance.py`, `landing/retention.py`, `landing/texts.py`, `experience/retention.py`).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 
+from prodlens_pipeline.automation.run_history import prune_runs
+from prodlens_pipeline.experience.retention import drop_answers
 from prodlens_pipeline.landing.retention import delete_strays, drop_chunks
 from prodlens_pipeline.landing.texts import drop_texts
 from prodlens_pipeline.settings import Settings
@@ -19,6 +22,7 @@ from prodlens_pipeline.warehouse.assets import POOL
 from prodlens_pipeline.warehouse.lake import Location, open_lake
 from prodlens_pipeline.warehouse.maintenance import Compacted, compact, disk_use, retire_rows
 from prodlens_pipeline.warehouse.migrations import migrate
+from prodlens_pipeline.warehouse.run_locks import held
 
 DETAILS = ("core.tool_calls", "core.session_turns", "core.file_access", "core.test_runs", "core.spans")
 """Tables of single actions. Daily figures, sessions and calls, which are made from them, stay."""
@@ -32,13 +36,15 @@ def landed_tables() -> list[str]:
 
 @dataclass(frozen=True)
 class Upkeep:
-    """What was deleted, in rows by table and in chunks by source, and the disk use before and after in bytes."""
+    """What was deleted: rows by table, chunks by source, answers to surveys; the disk use before and after in bytes."""
 
     rows: dict[str, int]
     chunks: dict[str, int]
+    answers: int
     texts: int
     strays: int
     compacted: Compacted
+    runs: int
     before: dict[str, int]
     after: dict[str, int]
 
@@ -48,12 +54,15 @@ class Upkeep:
             yield f"{table}: {rows:,} rows deleted"
         for source, chunks in self.chunks.items():
             yield f"landing/{source}: {chunks:,} chunks deleted"
+        if self.answers:
+            yield f"landing/survey: {self.answers:,} answers deleted"
         yield f"{self.texts:,} chunks of texts and {self.strays:,} stray files deleted from the landing zone"
         done = self.compacted
         yield (
             f"{done.snapshots_expired:,} snapshots expired, {done.tables_merged:,} tables merged, "
             f"{done.files_deleted:,} files deleted from the lake"
         )
+        yield f"{self.runs:,} runs deleted from Dagster's history"
 
     def disk(self) -> Iterator[tuple[str, str, str]]:
         """Area, MiB before and MiB after; then the sums."""
@@ -62,7 +71,7 @@ class Upkeep:
         yield "in all", f"{sum(self.before.values()) / _MIB:,.1f}", f"{sum(self.after.values()) / _MIB:,.1f}"
 
 
-def maintain(settings: Settings) -> Upkeep:
+def maintain(settings: Settings, instance: dg.DagsterInstance) -> Upkeep:
     """Delete what is past its time, and tidy up the files. Doing it twice is doing it once."""
     kept = settings.retention
     now = datetime.now(UTC)
@@ -75,15 +84,19 @@ def maintain(settings: Settings) -> Upkeep:
         rows = {table: retire_rows(lake, table, details_from) for table in DETAILS}
         rows |= {table: retire_rows(lake, table, landed_from) for table in landed_tables()}
         chunks = {source: drop_chunks(lake, settings.landing, source, landed_from) for source in formats()}
+        answers_from = now.date() - timedelta(days=kept.survey_days)
+        answers = drop_answers(lake, settings.landing, settings.survey, answers_from)
         texts = drop_texts(lake, settings.landing, now - timedelta(days=kept.detail_days))
         strays = delete_strays(lake, settings.landing)
         compacted = compact(lake, keep_snapshots=timedelta(days=kept.snapshot_days))
     return Upkeep(
         {table: count for table, count in rows.items() if count},
         {source: count for source, count in chunks.items() if count},
+        answers,
         texts,
         strays,
         compacted,
+        prune_runs(instance, now, kept.landing_days),
         before,
         disk_use(location, settings.landing),
     )
@@ -94,7 +107,9 @@ def maintenance_job(settings: Settings) -> dg.JobDefinition:
 
     @dg.op(name="maintain", pool=POOL)
     def run(context: dg.OpExecutionContext) -> None:
-        for line in (done := maintain(settings)).summary():
+        with held(Path(context.instance.root_directory), context.run_id):
+            done = maintain(settings, context.instance)
+        for line in done.summary():
             context.log.info(line)
         context.add_output_metadata({f"{area}_mib": after for area, _, after in done.disk()})
 

@@ -22,6 +22,8 @@ from prodlens_pipeline.warehouse.retries import trying_again
 from prodlens_pipeline.warehouse.windows import Window
 
 POOL = "warehouse"
+WHOLE_TABLES_POOL = "whole_tables"
+"""One at a time for good: of two runs that read whole tables, who reads first must not write last."""
 Compute = Callable[[Lake, Window | None], Query | pl.DataFrame]
 Event = dg.AssetCheckResult | dg.MaterializeResult[Any]
 
@@ -42,8 +44,11 @@ def table_asset(
     code_version: str,
     tags: Mapping[str, str] | None = None,
     metadata: Mapping[str, Any] | None = None,
+    figures: Callable[[Lake], Mapping[str, float]] | None = None,
 ) -> dg.AssetsDefinition:
     """An asset whose rows `compute` returns for a window (for None where the table is not partitioned).
+
+    `figures` reads numbers from the written table, which Dagster plots from one materialisation to the next.
 
     The contract's checks run inside the write; where one fails nothing is written and the step fails.
     """
@@ -75,7 +80,7 @@ def table_asset(
             for check in contract.all_checks
         ],
         backfill_policy=dg.BackfillPolicy.single_run() if contract.partitioned else None,
-        pool=POOL,
+        pool=POOL if contract.partitioned else WHOLE_TABLES_POOL,
     )
     def materialise(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[Event]:
         window = run_window(context) if contract.partitioned else None
@@ -91,7 +96,7 @@ def table_asset(
         made = [part for part in windows if part]
         warehouse.retired.made(contract.full_name, made)
         _tell_what_is_kept(context, contract, window, made)
-        yield from _events(context, warehouse.lake, contract, made, _together(contract, results))
+        yield from _events(context, warehouse.lake, contract, made, _together(contract, results), figures)
 
     return materialise
 
@@ -160,6 +165,7 @@ def _events(
     contract: Contract,
     windows: Sequence[Window],
     result: WriteResult,
+    figures: Callable[[Lake], Mapping[str, float]] | None,
 ) -> Iterator[Event]:
     key = asset_key(contract.full_name)
     for outcome in result.outcomes:
@@ -181,7 +187,8 @@ def _events(
         raise dg.Failure(f"{contract.full_name} {days}: {broken}; nothing was written", allow_retries=False)
     for window in windows:
         _describe_days(context, lake, contract, window, result)
-    yield dg.MaterializeResult(asset_key=key, metadata={"dagster/row_count": result.total_rows})
+    plotted = figures(lake) if figures else {}
+    yield dg.MaterializeResult(asset_key=key, metadata={"dagster/row_count": result.total_rows, **plotted})
 
 
 def _together(contract: Contract, results: Sequence[WriteResult]) -> WriteResult:

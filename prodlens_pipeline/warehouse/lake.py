@@ -11,24 +11,24 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from importlib import resources
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
-import duckdb_extensions  # type: ignore[import-untyped]
 import polars as pl
 from filelock import FileLock, Timeout
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random
 
 from prodlens_pipeline.settings import BUCKET, Settings
 from prodlens_pipeline.warehouse.contracts import Check, Contract, quoted
-from prodlens_pipeline.warehouse.errors import WarehouseError
+from prodlens_pipeline.warehouse.errors import NoWarehouseYetError, WarehouseError
 from prodlens_pipeline.warehouse.object_store import allow_bucket
 from prodlens_pipeline.warehouse.windows import Window
 
 LAKE = "prodlens"
-SCHEMAS = ("raw", "core", "marts", "analysis", "ops")
+SCHEMAS = ("raw", "core", "marts", "survey", "analysis", "ops")
 STAGED = "temp.main.staged"
 LOCK_TIMEOUT_SECONDS = 300
 
@@ -357,35 +357,35 @@ def open_lake(location: Location, *, read_only: bool = False, snapshot: int | No
     `snapshot` reads the lake as it was then. Times are UTC; nothing is written outside the home folder.
 
     Raises:
-        WarehouseError: there is no lake to read, or its catalog cannot be reached.
+        NoWarehouseYetError: there is no lake to read.
+        WarehouseError: its catalog cannot be reached.
     """
     if location.embedded and read_only and not location.catalog_file.exists():
-        raise WarehouseError(f"{location.catalog_file}: there is no warehouse yet; run 'prod-lens run' first")
+        raise NoWarehouseYetError(str(location.catalog_file))
     location.home.mkdir(parents=True, exist_ok=True)
     connection = _connect(location)
     lock = FileLock(location.home / "lake.lock") if location.embedded else None
     try:
         if lock and not location.catalog_file.exists():
             with lock:
-                _create_catalog(location)
+                _create_catalog(connection, location)
         _attach(connection, location, location.catalog_file, read_only, snapshot)
         yield Lake(connection, lock)
     finally:
         connection.close()
 
 
-def _create_catalog(location: Location) -> None:
+def _create_catalog(connection: duckdb.DuckDBPyConnection, location: Location) -> None:
     """Under another name first: whoever sees the catalog's file sees a whole catalog, also after a crash."""
     if location.catalog_file.exists():
         return
     unfinished = location.catalog_file.with_suffix(".creating")
     for path in location.home.glob(f"{unfinished.name}*"):
         path.unlink()
-    connection = _connect(location)
-    try:
-        _attach(connection, location, unfinished)
-    finally:
-        connection.close()
+    _attach(connection, location, unfinished)
+    connection.execute("use memory")
+    # closes the file, so that nothing of it is left in a log beside it
+    connection.execute(f"detach {LAKE}")
     unfinished.rename(location.catalog_file)
 
 
@@ -409,12 +409,9 @@ def _connect(location: Location) -> duckdb.DuckDBPyConnection:
 
 
 def _load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    """From the wheel, never from the network; copied into the project's home once."""
-    try:
-        connection.execute(f"load {quoted(name)}")
-    except (duckdb.IOException, duckdb.HTTPException):
-        duckdb_extensions.import_extension(name, con=connection)
-        connection.execute(f"load {quoted(name)}")
+    """Straight from the wheel: never from the network, and without a copy of 35 MB in every project."""
+    folder = resources.files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}"
+    connection.execute(f"load '{_literal(str(folder / f'{name}.duckdb_extension'))}'")
 
 
 def _attach(
@@ -438,6 +435,8 @@ def _attach(
     except duckdb.Error as error:
         # A PostgreSQL URL may hold a user and a password before the host; DuckDB's own message repeats it.
         where = catalog.split("@")[-1]
+        if "creating a new DuckLake is explicitly disabled" in str(error):
+            raise NoWarehouseYetError(where) from None
         reason = str(error).replace(location.catalog, where)
         raise WarehouseError(f"{where}: the lake's catalog cannot be attached: {reason}") from None
     connection.execute(f"use {LAKE}")

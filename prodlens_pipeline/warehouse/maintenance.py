@@ -97,8 +97,12 @@ def _exists(lake: Lake, table: str) -> bool:
 def _call(lake: Lake, function: str, arguments: str, **parameters: datetime) -> int:
     """Call a DuckLake function while nobody writes; returns the number of rows that it answers."""
     given = f", {arguments}" if arguments else ""
-    with lake.transaction():
-        return len(lake.rows(f"call ducklake_{function}('{LAKE}'{given})", parameters))
+
+    def call() -> int:
+        with lake.transaction():
+            return len(lake.rows(f"call ducklake_{function}('{LAKE}'{given})", parameters))
+
+    return lake.retrying(call)
 
 
 def disk_use(location: Location, landing: Path) -> dict[str, int]:
@@ -108,7 +112,6 @@ def disk_use(location: Location, landing: Path) -> dict[str, int]:
         **({"lake": [location.folder]} if location.folder else {}),
         "catalog": sorted(location.home.glob("catalog.sqlite*")),
         "dagster": [location.home / "dagster"],
-        "extensions": [location.home / "extensions"],
     }
     return {area: sum(map(_bytes, paths)) for area, paths in areas.items()}
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
+
 from prodlens_pipeline.warehouse.errors import WarehouseError
 from prodlens_pipeline.warehouse.lake import SCHEMAS, Lake
 
@@ -38,11 +40,10 @@ def read_migrations(folder: Path = FOLDER) -> list[Migration]:
 
 def current_version(lake: Lake) -> int:
     """The number of the newest migration that is applied; 0 for an empty lake."""
-    exists = lake.value(
-        "select count(*) from duckdb_tables() where database_name = current_database() "
-        "and schema_name = 'ops' and table_name = 'schema_migrations'"
-    )
-    return int(lake.value("select coalesce(max(version), 0) from ops.schema_migrations")) if exists else 0
+    try:
+        return int(lake.value("select coalesce(max(version), 0) from ops.schema_migrations"))
+    except duckdb.CatalogException:  # asking whether there is the table would load all tables' columns first
+        return 0
 
 
 def migrate(lake: Lake, target: int | None = None, *, migrations: list[Migration] | None = None) -> int:

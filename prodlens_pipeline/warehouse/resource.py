@@ -1,7 +1,7 @@
 """The lake as a Dagster resource: one connection for all the steps of a run."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -10,9 +10,11 @@ from dagster_duckdb import DuckDBResource
 from pydantic import PrivateAttr
 
 from prodlens_pipeline.settings import Settings
+from prodlens_pipeline.warehouse.config_history import record_configuration
 from prodlens_pipeline.warehouse.lake import Lake, Location, Stamp, open_lake
 from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline.warehouse.retired import RetiredDays
+from prodlens_pipeline.warehouse.run_locks import held
 
 
 class Warehouse(DuckDBResource):
@@ -23,6 +25,7 @@ class Warehouse(DuckDBResource):
     catalog: str
     data: str
     config_hash: str
+    config_digests: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
     _lake: Lake | None = PrivateAttr(default=None)
     _retired: RetiredDays | None = PrivateAttr(default=None)
 
@@ -35,14 +38,20 @@ class Warehouse(DuckDBResource):
             catalog=location.catalog,
             data=str(location.data),
             config_hash=settings.config_hash,
+            config_digests=dict(settings.config_digests),
         )
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Warehouse"]:
         """Open the lake when a run starts, bring it up to date, close it when the run ends."""
-        del context
-        with open_lake(Location.at(Path(self.home), self.catalog, self.data)) as lake:
+        with ExitStack() as opened:
+            if context.instance and context.run:
+                opened.enter_context(held(Path(context.instance.root_directory), context.run.run_id))
+            lake = opened.enter_context(open_lake(Location.at(Path(self.home), self.catalog, self.data)))
             migrate(lake)
+            record_configuration(
+                lake, self.config_hash, self.config_digests, context.run.run_id if context.run else None
+            )
             self._lake, self._retired = lake, RetiredDays(lake)
             yield self
         self._lake = self._retired = None

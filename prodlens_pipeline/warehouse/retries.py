@@ -23,9 +23,14 @@ PASSING = (
 """The network, an object store or a catalog that is away. A full disk or a broken file does not pass by waiting."""
 
 
+_SERVER_ERRORS = (duckdb.IOException, duckdb.TransactionException)
+_AWAY = (" error for HTTP ", "Failed to execute query", "Unable to connect to Postgres")
+"""What DuckDB says, in errors of other kinds too, when a store or a PostgreSQL catalog does not answer."""
+
+
 def may_pass(error: Exception) -> bool:
-    """Whether waiting may help. A store that does not answer at all is an I/O error to DuckDB, as a full disk is."""
-    unanswered = isinstance(error, duckdb.IOException) and " error for HTTP " in str(error)
+    """Whether waiting may help. A server that does not answer at all is an I/O error to DuckDB, as a full disk is."""
+    unanswered = isinstance(error, _SERVER_ERRORS) and any(words in str(error) for words in _AWAY)
     return unanswered or isinstance(error, PASSING)
 
 
@@ -40,7 +45,7 @@ def trying_again(context: dg.AssetExecutionContext) -> Iterator[None]:
     """Errors that may pass ask for another attempt; all others go through."""
     try:
         yield
-    except (*PASSING, duckdb.IOException) as error:
+    except (*PASSING, *_SERVER_ERRORS) as error:
         if not may_pass(error):
             raise
         context.log.warning(f"may pass: {type(error).__name__}: {error}")

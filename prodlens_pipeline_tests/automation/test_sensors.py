@@ -1,13 +1,15 @@
 from datetime import timedelta
 
 import dagster as dg
-import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from prodlens_pipeline.automation import sensors as rules
 from prodlens_pipeline.automation.claims import UNFINISHED, days_of
 from prodlens_pipeline.partitions import range_tags
+from prodlens_pipeline.settings import WarehouseSettings
+from prodlens_pipeline.warehouse.lake import Location, open_lake
 from prodlens_pipeline_tests.automation.small import TODAY, Project, ago, span
+from prodlens_pipeline_tests.servers import postgresql_server
 
 
 def tick(project: Project, instance: dg.DagsterInstance, name: str, cursor: str | None = None) -> SensorExecutionData:
@@ -34,6 +36,12 @@ def collected(project: Project, instance: dg.DagsterInstance, **notes: int) -> N
     assert project.execute(instance, "collect")
 
 
+def age(project: Project) -> None:
+    """What was collected was collected a day ago: no more the business of `new_records`."""
+    with project.lake() as lake:
+        lake.execute("update ops.landing_chunks set collected_at = collected_at - interval 1 day")
+
+
 def days(first: int, last: int) -> list[str]:
     return [day.isoformat() for day in span(first, last).days]
 
@@ -42,6 +50,24 @@ def test_before_anything_was_collected_nothing_is_asked(project, instance):
     data = tick(project, instance, "new_records")
     assert not data.run_requests
     assert "no warehouse" in data.skip_message
+
+
+def test_a_new_catalog_on_a_server_is_no_error(project, instance):
+    with postgresql_server() as server:
+        served = WarehouseSettings(catalog=server.create())
+        project.settings = project.settings.model_copy(update={"warehouse": served})
+        assert "no warehouse" in tick(project, instance, "new_records").skip_message
+        with open_lake(Location.of(project.settings)):
+            pass  # as far as a first run that was just started
+        assert "no warehouse" in tick(project, instance, "new_records").skip_message
+        instance.report_run_failed(begin(project, instance, span(0, 0)))
+        (request,) = tick(project, instance, "outages").run_requests
+        assert request.job_name == "collect"
+        collected(project, instance, a=1)
+        data = tick(project, instance, "new_records")
+        assert asked(data) == [days(3, 0)]
+        assert project.answer(instance, data.run_requests[0])
+        assert project.counts() == {ago(1): 1}
 
 
 def test_new_records_make_exactly_their_days_and_only_once(project, instance):
@@ -79,14 +105,15 @@ def test_what_a_terminal_has_made_already_is_not_asked(project, instance):
     assert not tick(project, instance, "new_records").run_requests
 
 
-# Only a daemon can queue a run: Dagster wants to know the code location that it came from.
-@pytest.mark.parametrize("status", [status for status in UNFINISHED if status != dg.DagsterRunStatus.QUEUED])
-def test_a_day_that_is_being_made_waits_and_is_not_forgotten(project, instance, status):
+def test_a_day_that_is_being_made_waits_and_is_not_forgotten(project, instance):
     collected(project, instance, a=2, b=11)
-    run = begin(project, instance, span(4, 2), status)
-
-    first = tick(project, instance, "new_records")
-    assert asked(first) == [days(13, 9), days(1, 0)]
+    # Only a daemon can queue a run: Dagster wants to know the code location that it came from.
+    for status in (status for status in UNFINISHED if status != dg.DagsterRunStatus.QUEUED):
+        run = begin(project, instance, span(4, 2), status)
+        first = tick(project, instance, "new_records")
+        assert asked(first) == [days(13, 9), days(1, 0)], status
+        instance.report_run_canceled(run)
+    run = begin(project, instance, span(4, 2))
     assert all(project.answer(instance, request) for request in first.run_requests)
 
     instance.report_run_canceled(run)
@@ -107,6 +134,50 @@ def test_many_scattered_days_are_joined_to_few_runs(project, instance):
     assert {ago(n).isoformat() for n in range(1, 40, 3)} <= {day for run in found for day in run}
 
 
+def test_a_source_that_was_away_for_ten_days_is_made_up_for(project, instance):
+    collected(project, instance, before=12)
+    assert project.execute(instance, "tables", span(20, 0))
+    held_back = project.log.rename(project.log.with_suffix(".away"))
+    project.execute(instance, "daily", span(10, 1))  # what ten nights do, in one go
+    held_back.rename(project.log)
+    collected(project, instance, **{f"late{day}": day for day in range(11, 0, -1)})
+
+    data = tick(project, instance, "new_records")
+
+    assert asked(data) == [days(13, 0)]
+    assert project.answer(instance, data.run_requests[0])
+    assert project.counts() == {ago(12): 1} | {ago(day): 1 for day in range(11, 0, -1)}
+
+
+def test_a_clock_that_ran_ahead_hides_no_record_and_starts_no_run_after_another(project, instance):
+    collected(project, instance, a=2)
+    with project.lake() as lake:  # what was collected while the clock was a month ahead
+        lake.execute("update ops.landing_chunks set collected_at = collected_at + interval 30 day")
+    first = tick(project, instance, "new_records")
+    assert project.answer(instance, first.run_requests[0])
+    collected(project, instance, b=9)
+
+    second = tick(project, instance, "new_records", first.cursor)
+
+    keys = {request.run_key for request in second.run_requests}
+    (new,) = [request for request in second.run_requests if ago(9) in set(days_of(request.tags))]
+    # Dagster starts nothing under the key of before
+    assert keys - {new.run_key} <= {request.run_key for request in first.run_requests}
+    assert project.answer(instance, new)
+    assert project.counts() == {ago(2): 1, ago(9): 1}
+
+
+def test_a_clock_that_ran_back_makes_the_days_of_before(project, instance, monkeypatch):
+    collected(project, instance, a=3)
+    assert project.execute(instance, "tables", span(21, 0))
+    yesterday = rules._now() - timedelta(days=1)
+    monkeypatch.setattr(rules, "_now", lambda: yesterday)
+    monkeypatch.setattr(rules, "_today", yesterday.date)
+
+    for name in ("new_records", "outages"):
+        assert not tick(project, instance, name).run_requests
+
+
 def test_after_an_outage_it_is_collected_first(project, instance):
     project.write(a=1)
     (request,) = tick(project, instance, "outages").run_requests
@@ -117,6 +188,7 @@ def test_after_an_outage_it_is_collected_first(project, instance):
 def test_an_outage_is_healed_by_one_ranged_run(project, instance):
     collected(project, instance, old=14)
     assert project.execute(instance, "tables", span(20, 14))
+    age(project)
 
     first = tick(project, instance, "outages")
 
@@ -137,6 +209,8 @@ def test_a_table_older_than_what_it_reads_is_made_again(project, instance):
         instance=instance, asset_selection=[dg.AssetKey(["raw", "names"])], tags=range_tags(span(4, 3))
     ).success
 
+    age(project)
+
     (request,) = tick(project, instance, "outages").run_requests
 
     assert list(days_of(request.tags)) == [ago(4), ago(3)]
@@ -145,6 +219,7 @@ def test_a_table_older_than_what_it_reads_is_made_again(project, instance):
 
 def test_days_that_are_being_made_are_left_to_who_makes_them(project, instance):
     collected(project, instance, a=3)
+    age(project)
     begin(project, instance, span(20, 5))
 
     found = asked(tick(project, instance, "outages"))
@@ -190,8 +265,7 @@ def test_a_failed_day_says_when_it_is_tried_again(project, instance):
         project.defs.resolve_job_def("tables"), tags=range_tags(span(0, 0)) | {rules.ASKED_BY: rules.OUTAGES}
     )
     instance.report_run_failed(run)
-    with project.lake() as lake:  # long enough ago that it is no more the business of `new_records`
-        lake.execute("update ops.landing_chunks set collected_at = collected_at - interval 1 day")
+    age(project)
 
     data = tick(project, instance, "outages")
 

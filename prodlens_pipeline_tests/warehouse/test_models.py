@@ -1,3 +1,5 @@
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -275,3 +277,48 @@ def test_a_name_that_needs_quotes_is_refused() -> None:
         with pytest.raises(ValueError, match="plain lower-case"):
             Contract("core", "t", "", (Column(name, "DATE", ""),), key=("day",)).create_statement()
     assert EVENTS.create_statement().startswith('create table if not exists "core"."events" ("day" DATE')
+
+
+@pytest.fixture
+def sqlglot_only_once(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Call it when sqlglot may no longer be needed."""
+
+    def refuse() -> None:
+        monkeypatch.setitem(sys.modules, "prodlens_pipeline.warehouse.model_sql", None)
+
+    return refuse
+
+
+def test_what_selects_read_is_remembered(folder: Path, tmp_path: Path, sqlglot_only_once: Callable[[], None]) -> None:
+    cache = tmp_path / "models.json"
+    (folder / "core" / "zebra.sql").write_text(CHECKED)
+    (folder / "marts" / "ape.sql").write_text(MATTER + SELECT.replace("raw.calls", "core.zebra"))
+    first = load_models(KNOWN, folder, cache=cache)
+    sqlglot_only_once()
+    assert load_models(KNOWN, folder, cache=cache) == first
+    (folder / "marts" / "ape.sql").write_text(
+        MATTER.replace("One row", "A row") + SELECT.replace("raw.calls", "core.zebra")
+    )
+    assert load_models(KNOWN, folder, cache=cache)[1].contract.description == "A row per call"
+
+
+@pytest.mark.parametrize("left", ["select", "known", "content", "folder"])
+def test_a_memory_that_does_not_fit_is_made_anew(folder: Path, tmp_path: Path, left: str) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    cache = home / "models.json"
+    load(folder, MATTER + SELECT)
+    before, known = load_models(KNOWN, folder, cache=cache), KNOWN
+    if left == "select":
+        (folder / "core" / "model.sql").write_text(MATTER + SELECT.replace("    id\n", "    id + cost as id\n"))
+    elif left == "known":
+        known = [CALLS]
+    elif left == "content":
+        cache.write_text('{"key": 1}')
+    else:
+        cache.unlink()
+        home.rmdir()
+    after = load_models(known, folder, cache=cache)
+    assert after == load_models(known, folder)
+    assert (after == before) == (left != "select")
+    assert load_models(known, folder, cache=cache) == after
