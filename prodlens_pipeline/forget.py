@@ -8,19 +8,17 @@ request that they reviewed, stays with their names replaced.
 
 import re
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from datetime import date, timedelta
 from typing import Any
 
 import orjson
-import polars as pl
 import zstandard
 
-from prodlens_pipeline.landing.chunks import store_chunk
+from prodlens_pipeline.experience.answers import SOURCE as SURVEY
+from prodlens_pipeline.landing.rewriting import Judge, Stored, enter, make_stale, rewrite, stored_chunks
 from prodlens_pipeline.settings import Settings
 from prodlens_pipeline.traces.registry import formats
 from prodlens_pipeline.warehouse.contracts import quoted
@@ -89,16 +87,17 @@ def forget(lake: Lake, settings: Settings, developer: str) -> Forgotten:
     it is done again from the start.
     """
     who = person(lake, settings, developer)
-    rewriting = [one for one in _rewritten(lake, settings.landing, who) if one.differs]
-    days = sorted({day for one in rewriting for day in one.days})
+    every = (rewrite(settings.landing, chunk, _judge(who, chunk)) for chunk in stored_chunks(lake))
+    rewriting = [one for one in every if one.differs]
+    days = sorted({day for one in rewriting for day in one.chunk.days})
     with lake.transaction():
         for one in rewriting:
-            _enter(lake, one)
-        _keep_order(lake, [file for one in rewriting for file in one.files])
+            enter(lake, one)
+        make_stale(lake, [file for one in rewriting for file in one.files])
         rows = _delete_rows(lake, who)
         _clean_ops(lake, who)
     for one in rewriting:
-        (settings.landing / one.path).unlink(missing_ok=True)
+        (settings.landing / one.chunk.path).unlink(missing_ok=True)
     (settings.home / "cache.db").unlink(missing_ok=True)  # answers of GitHub, which are only asked for again
     _leave_no_trace(lake, Location.of(settings), who)
     return Forgotten(
@@ -110,46 +109,12 @@ def forget(lake: Lake, settings: Settings, developer: str) -> Forgotten:
     )
 
 
-@dataclass
-class _Rewriting:
-    """A chunk, what became of it, and the records dropped by file and line."""
-
-    table: str
-    path: str
-    new_path: str | None
-    dropped: Counter[tuple[str, int]]
-    changed: int
-    days: set[date]
-    files: set[str]
-
-    @property
-    def differs(self) -> bool:
-        return self.path != self.new_path
-
-
-def _rewritten(lake: Lake, landing: Path, who: Person) -> Iterator[_Rewriting]:
-    """Every chunk, rewritten where something in it is theirs."""
-    traces = set(formats())
-    chunks = lake.rows(
-        "select 'ops.landing_chunks', stored_path, source, flatten(list(touched_days)) from ops.landing_chunks "
-        "where stored_path is not null and deleted_at is null group by stored_path, source "
-        "union all select 'ops.text_chunks', stored_path, source, flatten(list(days)) from ops.text_chunks "
-        "group by stored_path, source"
-    )
-    for table, path, source, days in chunks:
-        one = _Rewriting(table, path, path, Counter(), 0, set(days), set())
-        lines = list(_lines(landing / path, one, _judge(who, drop=source in traces or table == "ops.text_chunks")))
-        if one.dropped or one.changed:
-            folder = str(Path(path).parent.parent)
-            one.new_path = store_chunk(landing, folder, b"".join(lines)).stored_path if lines else None
-        yield one
-
-
-def _judge(who: Person, *, drop: bool) -> Callable[[dict[str, Any]], dict[str, Any] | None]:
-    """What remains of a record: itself, itself without the names, or nothing."""
+def _judge(who: Person, chunk: Stored) -> Judge:
+    """What remains of a record of a chunk: itself, itself without the names, or nothing."""
+    drops = _drops(who, chunk)
 
     def judge(record: dict[str, Any]) -> dict[str, Any] | None:
-        if drop and (record["_source"] in who.sources or any(map(who.named_in, _texts(record)))):
+        if drops(record):
             return None
         if any(map(who.named_in, _texts(record))):
             place = {key: record[key] for key in ("_source", "_file")}
@@ -159,20 +124,13 @@ def _judge(who: Person, *, drop: bool) -> Callable[[dict[str, Any]], dict[str, A
     return judge
 
 
-def _lines(file: Path, one: _Rewriting, judge: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Iterator[bytes]:
-    with file.open("rb") as compressed, zstandard.ZstdDecompressor().stream_reader(compressed) as content:
-        for line in content.read().splitlines(keepends=True):
-            record = orjson.loads(line)
-            left = judge(record)
-            if left is record:
-                yield line
-                continue
-            one.files.add(record["_file"])
-            if left is None:
-                one.dropped[record["_file"], record["_line"]] += 1
-            else:
-                one.changed += 1
-                yield orjson.dumps(left) + b"\n"
+def _drops(who: Person, chunk: Stored) -> Callable[[dict[str, Any]], bool]:
+    """Whether a record goes as a whole: traces that name them do, and their own answers, but not others' comments."""
+    if chunk.source == SURVEY:
+        return lambda record: any(map(who.named_in, (record.get("developer", ""), record.get("session", ""))))
+    if chunk.source in formats() or chunk.table == "ops.text_chunks":
+        return lambda record: record["_source"] in who.sources or any(map(who.named_in, _texts(record)))
+    return lambda record: False  # noqa: ARG005
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -211,53 +169,6 @@ def _names_in_git(lake: Lake, settings: Settings, known: set[str]) -> set[str]:
                 if str(commit.get(f"{role}_email", "")).lower() in addresses:
                     found.add(commit[f"{role}_name"])
     return found
-
-
-def _enter(lake: Lake, one: _Rewriting) -> None:
-    """The manifest names the new chunk, and counts what is left of each file."""
-    new = {"path": one.path, "new_path": one.new_path}
-    if one.table == "ops.text_chunks":
-        change = "update ops.text_chunks set stored_path = $new_path where stored_path = $path"
-        lake.execute(change if one.new_path else "delete from ops.text_chunks where stored_path = $path", new)
-        return
-    new_id = Path(one.new_path).name.split(".")[0] if one.new_path else None
-    _count_down(lake, one)
-    lake.execute(
-        "update ops.landing_chunks set chunk_id = $new_id, stored_path = $new_path where stored_path = $path",
-        new | {"new_id": new_id},
-    )
-
-
-def _count_down(lake: Lake, one: _Rewriting) -> None:
-    """Each stretch of a file counts the records that were dropped of it no more."""
-    if not one.dropped:
-        return
-    rows = [(file, line, count) for (file, line), count in one.dropped.items()]
-    lake.connection.register("dropped", pl.DataFrame(rows, schema=["file", "line", "count"], orient="row"))
-    try:
-        lake.execute(
-            "update ops.landing_chunks set accepted = accepted - gone.count, lines = lines - gone.count from ("
-            "select extent.rowid as id, sum(dropped.count)::bigint as count from ops.landing_chunks as extent "
-            "inner join dropped on extent.source_file = dropped.file "
-            "and dropped.line > extent.line_start and dropped.line <= extent.line_end "
-            "where extent.stored_path = $path group by extent.rowid) as gone "
-            "where ops.landing_chunks.rowid = gone.id",
-            {"path": one.path},
-        )
-    finally:
-        lake.connection.unregister("dropped")
-
-
-def _keep_order(lake: Lake, files: list[str]) -> None:
-    """The days of these files are stale, as if they were collected now; which stretch is the newest stays the same."""
-    lake.execute(
-        "update ops.landing_chunks set collected_at = $now + to_microseconds(ordered.place) from ("
-        "select rowid as id, row_number() over (partition by source_name, source_file "
-        "order by collected_at, byte_end, line_end, modified_ns nulls first) as place "
-        "from ops.landing_chunks where list_contains($files, source_file)) as ordered "
-        "where ops.landing_chunks.rowid = ordered.id",
-        {"files": files, "now": datetime.now(UTC).replace(tzinfo=None)},
-    )
 
 
 def _delete_rows(lake: Lake, who: Person) -> int:

@@ -13,8 +13,10 @@ import subprocess
 from collections.abc import Mapping
 from datetime import date
 from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -87,10 +89,25 @@ class GitHubRepository(_Frozen):
     name: str = Field(pattern=r"^[\w.-]+/[\w.*?\[\]!-]+$")
     api_url: str = Field(default="https://api.github.com", pattern=r"^https?://[^/@\s]+(/[^@\s?#]*)?$")
 
+    @field_validator("api_url")
+    @classmethod
+    def _encrypted_or_local(cls, value: str) -> str:
+        address = urlsplit(value)
+        if address.scheme == "http" and not _is_this_machine(address.hostname or ""):
+            raise ValueError("must begin with https://: the token is sent to it (http:// is for this machine only)")
+        return value
+
     @property
     def is_pattern(self) -> bool:
         """Whether `name` is a glob."""
         return any(sign in self.name for sign in "*?[")
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost"
 
 
 Repository = Annotated[GitRepository | GitHubRepository, Field(discriminator="type")]
@@ -137,12 +154,25 @@ class Retention(_Frozen):
     landing_days: Annotated[int, Field(gt=0)] = 90
     snapshot_days: Annotated[int, Field(ge=0)] = 7
     """How long the lake can be read as it was, and how long deleted rows can thus still be read."""
+    survey_days: Annotated[int, Field(gt=0)] = 365
+    """How long answers to surveys are kept, landed and in tables; by themselves, apart from traces."""
 
     @model_validator(mode="after")
     def _details_go_first(self) -> Self:
         if self.detail_days > self.landing_days:
             raise ValueError("detail_days must not be more than landing_days: details are made from what is landed")
         return self
+
+
+class Survey(_Frozen):
+    """Answers of developers about their experience: `path` is a file, a folder or a glob of CSV or JSON lines.
+
+    Answers that are given to `prod-lens survey` need no path.
+    """
+
+    path: str | None = None
+    capture: Literal["none", "text"] = "none"
+    """Whether comments are kept, redacted: text; or dropped before anything is stored: none."""
 
 
 class Intervention(_Frozen):
@@ -169,6 +199,7 @@ class Settings(_Frozen):
     model_policy: tuple[PolicyRule, ...] = ()
     thresholds: Mapping[str, float] = Field(default_factory=dict)
     interventions: tuple[Intervention, ...] = ()
+    survey: Survey = Survey()
     warehouse: WarehouseSettings = WarehouseSettings()
     retention: Retention = Retention()
     catch_up_days: Annotated[int, Field(gt=0)] = 30
@@ -219,8 +250,18 @@ class Settings(_Frozen):
     @cached_property
     def config_hash(self) -> str:
         """Sixteen hex digits that change exactly when a setting that can change a figure changes."""
-        figures = self.model_dump(mode="json", exclude={"root", "home", "warehouse", "retention", "catch_up_days"})
-        return hashlib.sha256(json.dumps(figures, sort_keys=True).encode()).hexdigest()[:16]
+        return _digest(self._figures)
+
+    @cached_property
+    def config_digests(self) -> Mapping[str, str]:
+        """The same for each top-level key that is set: what changed can be told without keeping what it was."""
+        return {key: _digest(value) for key, value in sorted(self._figures.items())}
+
+    @property
+    def _figures(self) -> dict[str, Any]:
+        """The settings that can change a figure; defaults are left out, so that a new setting changes no hash."""
+        no_figure = {"root", "home", "warehouse", "retention", "catch_up_days"}
+        return self.model_dump(mode="json", exclude=no_figure, exclude_defaults=True)
 
     @property
     def landing(self) -> Path:
@@ -231,6 +272,10 @@ class Settings(_Frozen):
         """`path` as an absolute path: `~` expanded, relative to the configuration's folder."""
         expanded = Path(path).expanduser()
         return expanded if expanded.is_absolute() else self.root / expanded
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def find_config(start: Path) -> Path | None:

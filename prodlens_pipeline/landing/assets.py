@@ -4,7 +4,7 @@ Belongs here: collecting as a Dagster asset. Does not: reading formats (`traces/
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
@@ -30,6 +30,8 @@ class Landing:
 
     collected: dict[str, Collected]
     problems: list[str]
+    notes: list[str] = field(default_factory=list)
+    """What is missing without being wrong, in words: such as a part that a server does not have."""
     may_pass: bool = False
     """Whether a problem is of the kind that may be over in a minute, such as a server that cannot be reached."""
 
@@ -78,15 +80,19 @@ def landing_asset(
     def collect_source(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[Any]:
         with trying_again(context):
             landing = collect(warehouse.lake)
-        yield _check(warehouse.lake, key, source)
-        yield _drift_check(warehouse.lake, key, source)
+        with warehouse.lake.reading():
+            checks = _check(warehouse.lake, key, source), _drift_check(warehouse.lake, key, source)
+            metadata = _metadata(warehouse.lake, source, landing)
+        yield from checks
+        for note in landing.notes:
+            context.log.warning(note)
         for problem in landing.problems:
             context.log.error(problem)
         if landing.may_pass:
             raise try_again(context)
         if landing.problems:
             raise dg.Failure("; ".join(landing.problems), allow_retries=False)
-        yield dg.MaterializeResult(asset_key=key, metadata=_metadata(warehouse.lake, source, landing))
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata)
 
     return collect_source
 
@@ -157,5 +163,6 @@ def _metadata(lake: Lake, source: str, landing: Landing) -> dict[str, Any]:
         "new_rejected": sum(item.rejected for item in news),
         "waiting_for_the_end_of_a_line": sum(item.pending for item in news),
         "new_bytes": sum(item.bytes_read for item in news),
+        "not_shown": landing.notes,
         "days_touched": len(set().union(*(item.days for item in news))),
     }

@@ -102,7 +102,7 @@ def record_sample(lake: Lake, source: str, source_name: str, sample: Sample) -> 
     before = known[_RECORDS, ""].records if known else 0
     total = before + sample.records
     counts = {(_FIELD, name): count for name, count in _fields(sample, known).items()}
-    counts |= {(_VERSION, _printable(name)): count for name, count in sample.versions.items()}
+    counts |= {(_VERSION, name): count for name, count in _printable(sample.versions).items()}
     rows = [_Seen(_RECORDS, "", known[_RECORDS, ""].first_seen if known else now, now, total, before)]
     for key, count in counts.items():
         old = known.get(key)
@@ -168,16 +168,20 @@ def _fields(sample: Sample, known: dict[tuple[str, str], _Seen]) -> Counter[str]
         if not (name in among or (_NAME.fullmatch(name) and len(among) < _NAMES_IN_ONE)):
             continue
         among.add(name)
-        found[_printable(name)] += count
-    return found
+        found[name] += count
+    return _printable(found)
 
 
 def _parent(name: str) -> str:
     return name.partition(".")[0] if "." in name else ""
 
 
-def _printable(name: str) -> str:
-    return Redactor().everything([name])[0][:128]
+def _printable(counts: Counter[str]) -> Counter[str]:
+    """The same names as they may be stored."""
+    found: Counter[str] = Counter()
+    for name, count in zip(Redactor().everything(list(counts)), counts.values(), strict=True):
+        found[name[:128]] += count
+    return found
 
 
 def _read(lake: Lake, source_name: str) -> list[_Seen]:

@@ -208,6 +208,8 @@ class Intake:
         """The records of one item, and what of it is refused: parts of a line, or the line as a whole."""
         if item.too_long:
             return [], [self._refuse(item, f"line: it is longer than {MAX_LINE_BYTES:,} bytes")]
+        if item.flaw:
+            return [], [self._refuse(item, f"line: {item.flaw}")]
         if self._form.split is not None:
             return self._judge_parts(item, self._form.split)
         if self._sample and self._sample.wants_next():
@@ -251,7 +253,7 @@ class Intake:
             self._source_file,
             item.line,
             reason,
-            item.content[:_SEARCHED_BYTES].decode(errors="replace"),
+            item.content[:_SEARCHED_BYTES].decode(errors="replace") if self._form.excerpts else "",
             item=place,
             line_sha256=hashlib.sha256(item.content).hexdigest(),
         )

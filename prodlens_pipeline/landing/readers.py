@@ -1,9 +1,10 @@
 """How is a source file read? Its lines or rows, from where reading ended the last time.
 
-Belongs here: plain, gzip and zstd files of lines, parquet files of rows; noticing that a file was replaced.
+Belongs here: plain, gzip and zstd files of lines, parquet and CSV files of rows; noticing that a file was replaced.
 Does not: what a line means, and storing (`intake.py`, `collector.py`).
 """
 
+import csv
 import hashlib
 import io
 import os
@@ -31,7 +32,7 @@ _SKIPPED_BYTES = 1024 * 1024
 _ROWS = 2000
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b"\r\n \t"
-_TABLE = ".parquet"
+_DELIMITERS = ",;\t"
 
 
 class _Decoder(Protocol):
@@ -61,7 +62,7 @@ class Item(NamedTuple):
     """One line of a source, without its end, or one row as a JSON object.
 
     `end` is the position after it. `ended` is False for a last line that has no line end yet. `too_long` says that
-    `content` is the beginning of a line of more than `MAX_LINE_BYTES`.
+    `content` is the beginning of a line of more than `MAX_LINE_BYTES`; `flaw`, why it is no row of its table.
     """
 
     content: bytes
@@ -69,6 +70,7 @@ class Item(NamedTuple):
     end: int
     ended: bool = True
     too_long: bool = False
+    flaw: str | None = None
 
 
 @dataclass
@@ -101,13 +103,13 @@ def open_source(path: Path, known: Position | None) -> Iterator[Reading | None]:
     with path.open("rb") as file:
         stat = os.fstat(file.fileno())
         modified = datetime.fromtimestamp(stat.st_mtime, UTC)
-        if path.suffix not in (*ARCHIVES, _TABLE):
+        if path.suffix not in (*ARCHIVES, *_TABLES):
             yield _open_plain(file, stat.st_size, modified, known)
             return
         seen = (stat.st_size, stat.st_mtime_ns)
         if known and (known.file_bytes, known.modified_ns) == seen:
             yield None
-        elif path.suffix == _TABLE:
+        elif path.suffix in _TABLES:
             yield _open_table(file, path, modified, known, seen)
         else:
             yield _open_archive(file, _DECODERS[path.suffix], modified, known, seen)
@@ -116,7 +118,7 @@ def open_source(path: Path, known: Position | None) -> Iterator[Reading | None]:
 def bytes_left(path: Path, known: Position | None) -> int:
     """How many bytes of the file reading it would take at the most."""
     stat = path.stat()
-    if path.suffix in (*ARCHIVES, _TABLE):
+    if path.suffix in (*ARCHIVES, *_TABLES):
         unchanged = known is not None and (known.file_bytes, known.modified_ns) == (stat.st_size, stat.st_mtime_ns)
         return 0 if unchanged else stat.st_size
     return max(stat.st_size - (known.byte_end if known else 0), 0)
@@ -176,7 +178,7 @@ def _open_table(
     digest = hashlib.file_digest(file, "sha256").digest()
     start = known if known and _begins_as(digest, known) else Position()
     reading = Reading(start, digest, modified, seen=seen)
-    reading.items = _rows(path, reading)
+    reading.items = _TABLES[path.suffix](path, reading)
     return reading
 
 
@@ -220,6 +222,73 @@ def _rows(path: Path, reading: Reading) -> Iterator[Item]:
                 yield Item(orjson.dumps(row, default=str), number, end)
     except (pl.exceptions.PolarsError, OSError) as error:
         reading.damage = str(error).splitlines()[0]
+
+
+def _csv_rows(path: Path, reading: Reading) -> Iterator[Item]:
+    """Rows below a header of names, as texts; an empty cell is no field. Their line is the last one they stand on.
+
+    The delimiter is the one of comma, semicolon and tab that the header has most of. What is no CSV is refused row by
+    row.
+    """
+    with path.open("rb") as file:
+        source = _CountedLines(file, len(reading.head))
+        header = next(source, "")
+        delimiter = max(_DELIMITERS, key=header.count)
+        try:
+            names = [_plain_name(name) for name in next(csv.reader([header], delimiter=delimiter), [])]
+        except csv.Error as error:
+            reading.damage = f"its first line is no header of CSV: {error}"
+            return
+        rows = csv.reader(source, delimiter=delimiter, strict=True)
+        while True:
+            source.begin()
+            try:
+                cells, flaw = next(rows), None
+            except StopIteration:
+                return
+            except csv.Error as error:
+                cells, flaw = [], f"it is no row of CSV: {error}"
+            if flaw is None and cells and len(cells) != len(names):
+                flaw = f"it has {len(cells)} cells, and the header has {len(names)}"
+            if source.number > reading.start.line_end:
+                row = {name: cell.strip() for name, cell in zip(names, cells, strict=False) if cell.strip()}
+                content = source.row.strip(_BLANK) if flaw else orjson.dumps(row) if cells else b""
+                yield Item(content, source.number, source.end, flaw=flaw)
+
+
+class _CountedLines:
+    """The lines of a file as texts, with how far they were read: `number` lines, up to the position `end`.
+
+    A position lies behind the hash, or it would not tell one content from another. `row` is what was read since
+    `begin`.
+    """
+
+    def __init__(self, file: io.BufferedReader, offset: int) -> None:
+        self._file, self._offset = file, offset
+        self.number, self.end, self.row = 0, offset, b""
+
+    def begin(self) -> None:
+        """A row begins."""
+        self.row = b""
+
+    def __iter__(self) -> "_CountedLines":
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._file)
+        self.row += line
+        self.number += 1
+        self.end += len(line)
+        return (line.removeprefix(_BOM) if self.number == 1 else line).decode(errors="replace")
+
+
+def _plain_name(header: str) -> str:
+    """`Answered at` as `answered_at`."""
+    return "_".join(header.lower().split())
+
+
+_TABLES: dict[str, Callable[[Path, Reading], Iterator[Item]]] = {".parquet": _rows, ".csv": _csv_rows}
+"""How the rows of a file that is replaced as a whole are read, by its ending."""
 
 
 def _skip(content: io.BufferedIOBase, size: int) -> bytes | None:

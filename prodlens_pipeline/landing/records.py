@@ -73,6 +73,7 @@ class Format:
     `version` tells, from a record as the source wrote it, which version of the program wrote it.
     `split` turns a line that holds several records into these, as JSON text or as objects whose text is valid
     Unicode; it raises ValueError where the line is not what it should be. Without it a line is a record.
+    `excerpts` is False where not even the beginning of a refused record may be kept.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Format:
     pattern: str | tuple[str, ...] = "**/*.jsonl"
     split: Split | None = None
     version: Callable[[dict[str, Any]], str | None] | None = None
+    excerpts: bool = True
 
 
 LANDED_COLUMNS = {

@@ -1,158 +1,41 @@
-"""How often the association statistics are wrong: measured on simulated teams whose truth is known.
+"""How often the statistics are wrong: measured on simulated teams whose truth is known.
 
-Belongs here: daily series with and without an effect, and the tables that `python -m
-prodlens_pipeline.simulation.calibrate` prints. It is the one module of this room that looks at `analysis/`: the
-instrument is calibrated where the truth is made.
-Does not: source files, the warehouse, or any tuning of the statistics to these shapes.
+Belongs here: the tables that `python -m prodlens_pipeline.simulation.calibrate` prints, one function a line. It is the
+one module of this room that looks at `analysis/`: the instrument is calibrated where the truth is made.
+Does not: the generators (`series`, `developers`), or any tuning of the statistics to them.
 """
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from datetime import date, timedelta
+from multiprocessing import get_context
 from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
+import scipy
 import typer
-from numpy.typing import NDArray
+from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from scipy import stats
 
 from prodlens_pipeline.analysis.associations import association_family
-from prodlens_pipeline.analysis.readings import Status
-from prodlens_pipeline.simulation.team import Team, effect_pct, simulate
+from prodlens_pipeline.analysis.event_studies import event_studies
+from prodlens_pipeline.analysis.interventions import Intervention, Kind
+from prodlens_pipeline.analysis.panel_associations import panel_family
+from prodlens_pipeline.analysis.readings import EventStatus, Status
+from prodlens_pipeline.simulation.developers import EVENT_EFFECTS, EVENTS, PANEL_EFFECTS, PANELS
+from prodlens_pipeline.simulation.series import EFFECTS, SHAPES, calendar
 
-Reals = NDArray[np.float64]
-Pair = tuple[Reals, Reals]
-Shape = Callable[[np.random.Generator, int], Pair]
-
-MONDAY = date(2026, 1, 5)
-LENGTHS = (14, 30, 60, 90, 180)
+LENGTHS = (14, 30, 60, 90, 180, 365)
 MAX_LAG = 7
 WIDE = 10
 WIDE_DAYS = 180
 LEVEL = 0.05
-WEEK = np.array([0.95, 1.06, 1.10, 1.04, 0.85, 0.03, 0.02])
-"""Counts by weekday: weekends are nearly empty."""
-RHYTHMS = np.array([[0.0, 0.3, 0.5, 0.2, -0.4, -3.0, -3.3], [0.2, 0.4, 0.3, 0.1, -0.5, -2.5, -3.0]])
-"""Weekly rhythms of a Gaussian driver and outcome, for noise of standard deviation 0.5."""
-
-
-def calendar(days: int) -> list[date]:
-    """So many days from a Monday on."""
-    return [MONDAY + timedelta(days=day) for day in range(days)]
-
-
-def autoregressive(rng: np.random.Generator, days: int, persistence: float) -> Reals:
-    """Stationary AR(1) with variance 1."""
-    return recursive(rng.standard_normal(days), persistence)
-
-
-def recursive(innovations: Reals, persistence: float) -> Reals:
-    """Stationary AR(1) with variance 1, from white innovations of variance 1."""
-    series = innovations * np.sqrt(1 - persistence**2)
-    series[0] = innovations[0]
-    for day in range(1, len(series)):
-        series[day] += persistence * series[day - 1]
-    return np.asarray(series, dtype=np.float64)
-
-
-def both(make: Callable[[np.random.Generator, int], Reals]) -> Shape:
-    """A driver and an outcome from the same process, independent of each other."""
-    return lambda rng, days: (make(rng, days), make(rng, days))
-
-
-def weekly(persistence: float) -> Shape:
-    """Gaussian series with a strong weekly rhythm."""
-
-    def make(rng: np.random.Generator, days: int) -> Pair:
-        driver, outcome = (
-            rhythm[np.arange(days) % 7] + 0.5 * autoregressive(rng, days, persistence) for rhythm in RHYTHMS
-        )
-        return driver, outcome
-
-    return make
-
-
-def counts(
-    level: float = 8.0,
-    deviation: float = 0.4,
-    persistence: float = 0.5,
-    common: Callable[[np.random.Generator, Reals], NDArray[Any]] | None = None,
-) -> Shape:
-    """Poisson counts around a latent log-normal AR(1), weekends nearly empty; `common` scales both series.
-
-    `common` gets the days as shares of the window in [0, 1).
-    """
-
-    def make(rng: np.random.Generator, days: int) -> Pair:
-        factor = np.ones(days) if common is None else common(rng, np.arange(days) / days)
-        rhythm = level * WEEK[np.arange(days) % 7] * factor
-
-        def one() -> Reals:
-            mood = np.exp(deviation * autoregressive(rng, days, persistence) - deviation**2 / 2)
-            return rng.poisson(rhythm * mood).astype(np.float64)
-
-        return one(), one()
-
-    return make
-
-
-def second_order(rng: np.random.Generator, days: int) -> Reals:
-    """AR(2) with a pseudo-cycle of nine days, which an AR(1) cannot follow."""
-    noise = rng.standard_normal(days + 100)
-    for day in range(2, len(noise)):
-        noise[day] += 1.2 * noise[day - 1] - 0.6 * noise[day - 2]
-    return noise[100:]
-
-
-def dip(rng: np.random.Generator, time: Reals) -> Reals:
-    """Two weeks at 40 %, somewhere in the window."""
-    start = rng.uniform(0, max(1 - 14 / len(time), 0.01))
-    return np.where((time >= start) & (time < start + 14 / len(time)), 0.4, 1.0)
-
-
-SHAPES: dict[str, Shape] = {
-    "white noise": both(lambda rng, days: rng.standard_normal(days)),
-    "AR 0.8": both(lambda rng, days: autoregressive(rng, days, 0.8)),
-    "weekly rhythm": weekly(0.0),
-    "weekly rhythm, AR 0.8": weekly(0.8),
-    "random walk": both(lambda rng, days: np.cumsum(rng.standard_normal(days))),
-    "AR(2), 9-day cycle": both(second_order),
-    "AR 0.9 under white noise": both(
-        lambda rng, days: autoregressive(rng, days, 0.9) + 0.7 * rng.standard_normal(days)
-    ),
-    "t with 3 degrees": both(lambda rng, days: rng.standard_t(3, days)),
-    "noise grows 4x": both(lambda rng, days: np.linspace(1, 4, days) * rng.standard_normal(days)),
-    "counts": counts(),
-    "counts, level 1.5": counts(level=1.5),
-    "counts, AR 0.8": counts(deviation=0.6, persistence=0.8),
-    "ramp-up 3x": counts(common=lambda _, time: 1 + 2 * time),
-    "S-curve 0.05x to 4x": counts(common=lambda _, time: 0.05 + 4 / (1 + np.exp((1 / 3 - time) * 15))),
-    "doubling at mid-window": counts(common=lambda _, time: 1.0 + (time >= 0.5)),
-    "doubling, calm and large": counts(level=60, deviation=0.2, common=lambda _, time: 1.0 + (time >= 0.5)),
-    "tripling at a random day": counts(common=lambda rng, time: 1.0 + 2 * (time >= rng.uniform(0.2, 0.8))),
-    "two weeks' dip to 40 %": counts(common=dip),
-    "public holidays": counts(
-        level=20, deviation=0.3, common=lambda rng, time: np.where(rng.random(len(time)) < 1 / 40, 0.03, 1.0)
-    ),
-    "public holidays, level 4": counts(
-        level=4, deviation=0.3, common=lambda rng, time: np.where(rng.random(len(time)) < 1 / 40, 0.03, 1.0)
-    ),
-    "common two-week cycle": counts(
-        level=20,
-        deviation=0.3,
-        common=lambda _, time: np.exp(0.3 * np.cos(2 * np.pi * time * len(time) / 14)),
-    ),
-    "common monthly cycle": counts(
-        level=20,
-        deviation=0.3,
-        common=lambda _, time: np.exp(0.3 * np.cos(2 * np.pi * time * len(time) / 30)),
-    ),
-}
-"""Pairs of independent series; what they share, they share by calendar, trend or accident."""
+MORE = 4
+"""Times as many teams of developers as series of teams: they are quicker to measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,14 +60,12 @@ def false_claims(shape: str, days: int, teams: int, seed: int) -> FalseClaims:
     for team in range(teams):
         rng = np.random.default_rng([seed, list(SHAPES).index(shape), days, team])
         driver, outcome = SHAPES[shape](rng, days)
-        frame = pl.DataFrame({"day": calendar(days), "driver": driver, "outcome": outcome})
+        frame = pl.DataFrame({"day": calendar(days), "driver": driver, "outcome": outcome}).fill_nan(None)
         table = association_family(frame, drivers=["driver"], outcomes=["outcome"], max_lag=MAX_LAG)
         claims = table.filter(~pl.col("is_placebo"))
         claimed = claims.filter(pl.col("q_value") < LEVEL)
-        # Pearson is undefined where a short window of a low count is constant: no claim.
-        varies = np.ptp(driver[:-1]) > 0 and np.ptp(outcome[1:]) > 0
         hits += (
-            float(varies and stats.pearsonr(driver[:-1], outcome[1:]).pvalue < LEVEL),
+            _plainly_significant(driver[:-1], outcome[1:]),
             claims.filter((pl.col("lag") == 1) & (pl.col("p_value") < LEVEL)).height,
             claimed.height > 0,
             claimed.filter(pl.col("status") != Status.WITHHELD).height > 0,
@@ -193,88 +74,11 @@ def false_claims(shape: str, days: int, teams: int, seed: int) -> FalseClaims:
     return FalseClaims(shape, days, plain, ours, family, reported)
 
 
-@dataclass(frozen=True, slots=True)
-class Simulated:
-    """One team with an effect at lag 1, and the truth about it."""
-
-    frame: pl.DataFrame
-    """`day`, `driver`, `outcome`"""
-    r: float | None
-    """True correlation of the innovations."""
-    pct: float | None
-    """True change of the outcome in % for one interquartile range of the driver."""
-
-
-def on_calendar(working: Pair, weekend: float) -> pl.DataFrame:
-    """Put values of working days on a calendar whose weekends hold `weekend`."""
-    days = calendar(-(-len(working[0]) // 5) * 7)
-    columns = np.full((2, len(days)), weekend)
-    columns[:, np.flatnonzero(np.arange(len(days)) % 7 < 5)[: len(working[0])]] = working
-    return pl.DataFrame({"day": days, "driver": columns[0], "outcome": columns[1]})
-
-
-def gaussian_effect(r: float, persistence: float, pairs: int) -> Callable[[np.random.Generator], Simulated]:
-    """Innovations of two AR(1) series correlate with `r`, the outcome's one working day later."""
-
-    def make(rng: np.random.Generator) -> Simulated:
-        first = rng.standard_normal(pairs + 202)
-        second = r * first + np.sqrt(1 - r**2) * rng.standard_normal(len(first))
-        driver = recursive(first, persistence)[201:]
-        outcome = recursive(second, persistence)[200:-1]
-        return Simulated(on_calendar((driver - 50, outcome - 50), 0.0), r, None)
-
-    return make
-
-
-def count_effect(elasticity: float, level: float, working_days: int) -> Callable[[np.random.Generator], Simulated]:
-    """The outcome's rate is proportional to (driver + 1) ** elasticity of one working day before."""
-
-    def make(rng: np.random.Generator) -> Simulated:
-        def mood() -> Reals:
-            return np.asarray(np.exp(0.3 * autoregressive(rng, working_days + 1, 0.5)), dtype=np.float64)
-
-        rhythm = level * np.resize(WEEK[:5], working_days + 1)
-        driver = rng.poisson(rhythm * mood()).astype(np.float64)
-        response = ((driver[:-1] + 1) / (level + 1)) ** elasticity
-        outcome = rng.poisson(rhythm[1:] * mood()[1:] * response).astype(np.float64)
-        lower, upper = (np.quantile(driver[1:], [0.25, 0.75]) + 1) ** elasticity
-        truth = 100 * (upper - lower) / ((driver[1:] + 1) ** elasticity).mean()
-        return Simulated(on_calendar((driver[1:], outcome), 0.0), None, float(truth))
-
-    return make
-
-
-def team_effect(effect: float, days: int) -> Callable[[np.random.Generator], Simulated]:
-    """Eight developers of `simulation.team`, who have holidays, vacations and an adoption ramp."""
-
-    def make(rng: np.random.Generator) -> Simulated:
-        plan = simulate(Team(effect=effect, days=days, seed=int(rng.integers(2**32))))
-        frame = pl.DataFrame(
-            {
-                "day": plan.team.dates,
-                "driver": plan.sessions.sum(axis=1),
-                "outcome": plan.commits.sum(axis=1),
-            }
-        )
-        return Simulated(frame, None, effect_pct(plan))
-
-    return make
-
-
-EFFECTS: dict[str, Callable[[np.random.Generator], Simulated]] = {
-    "r 0.4, AR 0.8, 60 pairs": gaussian_effect(0.4, 0.8, 60),
-    "r 0.4, white noise, 60 pairs": gaussian_effect(0.4, 0.0, 60),
-    "r 0.4, AR 0.8, 20 pairs": gaussian_effect(0.4, 0.8, 20),
-    "r 0.4, AR 0.8, 128 pairs": gaussian_effect(0.4, 0.8, 128),
-    "r 0.7, AR 0.8, 60 pairs": gaussian_effect(0.7, 0.8, 60),
-    "r 0, AR 0.8, 60 pairs": gaussian_effect(0.0, 0.8, 60),
-    "counts of 20, elasticity 0.5, 60 working days": count_effect(0.5, 20, 60),
-    "counts of 20, elasticity 0.5, 128 working days": count_effect(0.5, 20, 128),
-    "counts of 3, elasticity 0.5, 128 working days": count_effect(0.5, 3, 128),
-    "simulated team, no effect, 180 days": team_effect(0.0, 180),
-    "simulated team, effect 0.6, 90 days": team_effect(0.6, 90),
-    "simulated team, effect 0.6, 180 days": team_effect(0.6, 180),
-}
+def _plainly_significant(driver: Any, outcome: Any) -> bool:
+    known = ~(np.isnan(driver) | np.isnan(outcome))
+    # Pearson is undefined where a short window of a low count is constant: no claim.
+    varies = known.sum() > 2 and np.ptp(driver[known]) > 0 and np.ptp(outcome[known]) > 0
+    return bool(varies and scipy.stats.pearsonr(driver[known], outcome[known]).pvalue < LEVEL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,47 +149,201 @@ def wide_family(teams: int, seed: int) -> float:
     return hits / teams
 
 
+@dataclass(frozen=True, slots=True)
+class FromDevelopers:
+    """What is said of teams of developers: a panel of their days, or an intervention."""
+
+    case: str
+    significant: float
+    """p < 0.05, of a panel at lag 1."""
+    claimed: float
+    """Any q < 0.05: of a panel in lags 0..7."""
+    reported: float
+    """The same, unless a check refutes and the claim is withheld."""
+    refused: float
+    """Share of teams of whom nothing is said because a check refutes it."""
+    coverage: float
+    """Share of the 95 % intervals that hold the truth in %."""
+    bias: float
+    """Median of the estimate minus the truth, in %."""
+
+
+def panel_claims(case: str, teams: int, seed: int) -> FromDevelopers:
+    """Measure a panel: one of `PANELS`, or of `PANEL_EFFECTS` by the name `effect: ...`."""
+    makes = {**PANELS, **{_with_effect(name): make for name, make in PANEL_EFFECTS.items()}}
+    hits, errors = [], []
+    for team in range(teams):
+        truth = makes[case](np.random.default_rng([seed, 3000 + list(makes).index(case), team]))
+        table = panel_family(truth.frame, drivers=["used"], outcomes=["made"], max_lag=MAX_LAG)
+        claimed = table.filter(~pl.col("is_placebo") & (pl.col("q_value") < LEVEL))
+        row = table.row(by_predicate=pl.col("lag") == 1, named=True)
+        kept = claimed.filter(pl.col("status") != Status.WITHHELD)
+        hits.append(
+            (
+                _below(row["p_value"]),
+                claimed.height > 0,
+                kept.height > 0,
+                row["status"] == Status.WITHHELD,
+                _holds(row, truth.pct),
+            )
+        )
+        errors.append(_error(row, truth.pct))
+    return _summed(case, hits, errors)
+
+
+def event_claims(case: str, teams: int, seed: int) -> FromDevelopers:
+    """Measure an intervention: one of `EVENTS`, or of `EVENT_EFFECTS` by the name `effect: ...`."""
+    makes = {**EVENTS, **{_with_effect(name): make for name, make in EVENT_EFFECTS.items()}}
+    hits, errors = [], []
+    for team in range(teams):
+        truth = makes[case](np.random.default_rng([seed, 4000 + list(makes).index(case), team]))
+        found = Intervention("it", Kind.CONFIGURED, truth.starts)
+        row = event_studies(truth.frame, [found], ["made"]).row(0, named=True)
+        claimed, ok = _below(row["q_value"]), row["status"] == EventStatus.OK
+        refused = row["status"] in (EventStatus.PRE_TREND, EventStatus.PLACEBO)
+        hits.append((_below(row["p_value"]), claimed, claimed and ok, refused, _holds(row, truth.pct)))
+        errors.append(_error(row, truth.pct))
+    return _summed(case, hits, errors)
+
+
+def _with_effect(case: str) -> str:
+    return f"effect: {case}"
+
+
+def _below(value: float | None) -> bool:
+    return value is not None and value < LEVEL
+
+
+def _holds(row: dict[str, Any], truth: float) -> float:
+    """Whether the interval holds the truth; NaN where there is none."""
+    if row["effect_pct_low"] is None or row["effect_pct_high"] is None:
+        return float("nan")
+    return float(row["effect_pct_low"] <= truth <= row["effect_pct_high"])
+
+
+def _error(row: dict[str, Any], truth: float) -> float:
+    return float("nan") if row["effect_pct"] is None else float(row["effect_pct"] - truth)
+
+
+def _summed(case: str, hits: Sequence[Sequence[float]], errors: Sequence[float]) -> FromDevelopers:
+    figures = np.array(hits, dtype=np.float64)
+    significant, claimed, reported, refused = figures[:, :-1].mean(axis=0).tolist()
+    coverage = float(np.nanmean(figures[:, -1]))
+    return FromDevelopers(case, significant, claimed, reported, refused, coverage, float(np.nanmedian(errors)))
+
+
+Line = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """One table: what is measured for its lines, and how a result becomes cells."""
+
+    title: str
+    head: tuple[str, ...]
+    lines: Sequence[Line]
+    row: Callable[[Any], tuple[str, ...]]
+
+
+_SERIES = ("shape", "days", "plain Pearson, lag 1", "ours, lag 1", "any q < 0.05, lags 0..7", "not withheld")
+_EFFECTS = ("case", "p < 0.05", "q < 0.05", "withheld", "r in interval", "% in interval", "median error")
+_DEVELOPERS = ("case", "p < 0.05", "q < 0.05", "not withheld", "refused", "% in interval", "median error, %")
+
+
+def _plans(teams: int, seed: int) -> list[_Plan]:
+    def lines(measure: Callable[..., Any], cases: Iterable[str], times: int = 1) -> list[Line]:
+        return [(measure, (case, times * teams, seed)) for case in cases]
+
+    shapes: list[Line] = [(false_claims, (shape, days, teams, seed)) for shape in SHAPES for days in LENGTHS]
+    some = max(teams // 5, 10)
+    return [
+        _Plan("The team's days, no effect", _SERIES, shapes, _false_claims_row),
+        _Plan(
+            f"{WIDE} x {WIDE} unrelated counts of {WIDE_DAYS} days, {some} teams",
+            ("any q < 0.05, lags 0..7",),
+            [(wide_family, (some, seed))],
+            lambda share: tuple(cells(share)),
+        ),
+        _Plan("The team's days, an effect at lag 1", _EFFECTS, lines(recovery, EFFECTS), _recovery_row),
+        _Plan("Developers' days, no effect", _DEVELOPERS, lines(panel_claims, PANELS, MORE), _developers_row),
+        _Plan(
+            "Developers' days, an effect at lag 1",
+            _DEVELOPERS,
+            lines(panel_claims, map(_with_effect, PANEL_EFFECTS), MORE),
+            _developers_row,
+        ),
+        _Plan("Interventions that change nothing", _DEVELOPERS, lines(event_claims, EVENTS, MORE), _developers_row),
+        _Plan(
+            "Interventions that raise delivery by half",
+            _DEVELOPERS,
+            lines(event_claims, map(_with_effect, EVENT_EFFECTS), MORE),
+            _developers_row,
+        ),
+    ]
+
+
+def _false_claims_row(one: FalseClaims) -> tuple[str, ...]:
+    return (one.shape, str(one.days), *cells(one.plain, one.ours, one.family, one.reported))
+
+
+def _recovery_row(one: Recovery) -> tuple[str, ...]:
+    return (
+        one.case,
+        *cells(one.power, one.power_family, one.withheld, one.r_coverage, one.pct_coverage, one.bias),
+    )
+
+
+def _developers_row(one: FromDevelopers) -> tuple[str, ...]:
+    case = one.case.removeprefix(_with_effect(""))
+    return (case, *cells(one.significant, one.claimed, one.reported, one.refused, one.coverage, one.bias))
+
+
 def cells(*figures: float | None) -> Iterator[str]:
     """Shares with three digits; a dash where there is none."""
     return ("–" if figure is None else f"{figure:.3f}" for figure in figures)
 
 
+def _measured(line: Line) -> Any:
+    measure, arguments = line
+    return measure(*arguments)
+
+
+def measured(lines: Sequence[Line], jobs: int) -> Iterator[Any]:
+    """The result of every line, in order; `jobs` processes share the work."""
+    progress = Console(stderr=True)
+    if jobs == 1:
+        yield from track(map(_measured, lines), total=len(lines), console=progress)
+        return
+    # A forked process would inherit locks that threads of the parent hold.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield from track(pool.map(_measured, lines), total=len(lines), console=progress)
+
+
 def main(
     teams: Annotated[int, typer.Option(min=10, help="Simulated teams per line of the tables.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="The same seed prints the same tables.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that share the work.")] = os.cpu_count() or 1,
 ) -> None:
-    """Print how often the association statistics err, and how often they see what is there."""
-    progress = Console(stderr=True)
-    null = Table(
-        *("shape", "days", "plain Pearson, lag 1", "ours, lag 1", "any q < 0.05, lags 0..7", "not withheld"),
-        title="No effect",
-    )
-    plan = [(shape, days) for shape in SHAPES for days in LENGTHS]
-    for shape, days in track(plan, description="teams without an effect", console=progress):
-        found = false_claims(shape, days, teams, seed)
-        null.add_row(shape, str(days), *cells(found.plain, found.ours, found.family, found.reported))
-    effect = Table(
-        *("case", "p < 0.05", "q < 0.05", "withheld", "r in interval", "% in interval", "median error"),
-        title="Effect at lag 1",
-    )
-    for case in track(list(EFFECTS), description="teams with an effect", console=progress):
-        got = recovery(case, teams, seed)
-        effect.add_row(
-            case,
-            *cells(got.power, got.power_family, got.withheld, got.r_coverage, got.pct_coverage, got.bias),
-        )
-    console = Console(width=130)
-    console.print(null)
-    console.print(effect)
-    some = max(teams // 5, 10)
+    """Print as Markdown how often the statistics err, and how often they see what is there."""
+    plans = _plans(teams, seed)
+    results = measured([line for plan in plans for line in plan.lines], jobs)
+    console = Console(width=160)
+    for plan in plans:
+        table = Table(*plan.head, box=box.MARKDOWN)
+        for _ in plan.lines:
+            table.add_row(*plan.row(next(results)))
+        console.print(f"\n## {plan.title}\n", table, markup=False, highlight=False)
     console.print(
-        f"{WIDE} x {WIDE} unrelated counts, {WIDE_DAYS} days, lags 0..{MAX_LAG}: any claim in "
-        f"{wide_family(some, seed):.3f} of {some} teams."
+        f"\n{teams} teams a line, {MORE * teams} in the tables of developers and interventions; seed {seed}. "
+        f"Monte-Carlo standard error of a share of 0.05 or 0.95: {_error_of_share(0.05, teams):.3f} and "
+        f"{_error_of_share(0.05, MORE * teams):.3f}, of 0.84: {_error_of_share(0.84, teams):.3f}.",
+        highlight=False,
+        soft_wrap=True,
     )
-    console.print(
-        f"{teams} teams a line, seed {seed}. Monte-Carlo standard error: "
-        f"{np.sqrt(0.05 * 0.95 / teams):.3f} at 0.05, {np.sqrt(0.84 * 0.16 / teams):.3f} at 0.84."
-    )
+
+
+def _error_of_share(share: float, teams: int) -> float:
+    return float(np.sqrt(share * (1 - share) / teams))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from prodlens_pipeline.simulation.conversations import Conversation
 from prodlens_pipeline.simulation.history import History, rework
+from prodlens_pipeline.simulation.surveys import Answer, net_promoter_score
 from prodlens_pipeline.simulation.team import Plan, effect_pct, session_quartiles
 
 
@@ -72,10 +73,14 @@ class Truth(_Frozen):
     reverted_within_21_days: int
     reverted_later: int
     """Merged pull requests that a later merged pull request took back."""
+    survey_answers: int
+    """Answers to surveys; none depends on AI use."""
+    net_promoter_score: float | None
+    """In points, of the last answer of each developer; None where nobody answered."""
     daily: tuple[DayTotals, ...]
 
 
-def truth_of(plan: Plan, conversations: Iterable[Conversation], history: History) -> Truth:
+def truth_of(plan: Plan, conversations: Iterable[Conversation], history: History, answers: list[Answer]) -> Truth:
     """Count what was generated."""
     tallies: defaultdict[tuple[date, str], Counter[str]] = defaultdict(Counter)
     for conversation in conversations:
@@ -97,6 +102,8 @@ def truth_of(plan: Plan, conversations: Iterable[Conversation], history: History
         holidays=plan.holidays,
         reverted_within_21_days=early,
         reverted_later=late,
+        survey_answers=len(answers),
+        net_promoter_score=net_promoter_score(answers),
         daily=tuple(
             DayTotals(day=day, developer=developer, **counts)
             for (day, developer), counts in sorted(tallies.items(), key=lambda item: item[0])

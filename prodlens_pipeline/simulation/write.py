@@ -13,17 +13,19 @@ from prodlens_pipeline.simulation.conversations import converse
 from prodlens_pipeline.simulation.git_history import write_repositories
 from prodlens_pipeline.simulation.history import OWNER, deliver
 from prodlens_pipeline.simulation.litellm_log import key_alias, write_logs
+from prodlens_pipeline.simulation.surveys import ask, write_answers
 from prodlens_pipeline.simulation.team import Plan, Team
 from prodlens_pipeline.simulation.truth import Truth, truth_of
 
-WRITTEN = ("logs", "claude", "repos", "prodlens.yaml", "truth.json")
+WRITTEN = ("logs", "claude", "repos", "surveys", "prodlens.yaml", "truth.json")
 
 
 def write(plan: Plan, folder: Path) -> Truth:
     """Write the sources of a simulated team into `folder`, and return what is true of it.
 
     The same plan gives the same bytes, and the same git object ids. `folder` gets `logs/litellm/<day>.jsonl`,
-    `claude/projects/`, `repos/<name>`, `prodlens.yaml` with paths relative to itself, and `truth.json`.
+    `claude/projects/`, `repos/<name>`, `surveys/pulse.csv`, `prodlens.yaml` with paths relative to itself, and
+    `truth.json`.
 
     Raises:
         FileExistsError: `folder` holds a simulated team already.
@@ -39,8 +41,10 @@ def write(plan: Plan, folder: Path) -> Truth:
     write_logs(conversations, seed, folder / "logs" / "litellm")
     write_transcripts(conversations, history, seed, folder / "claude" / "projects")
     write_repositories(plan, history, folder / "repos")
+    answers = ask(plan)
+    write_answers(answers, folder / "surveys" / "pulse.csv")
     (folder / "prodlens.yaml").write_text(yaml.safe_dump(_configuration(plan.team), sort_keys=False), encoding="utf-8")
-    truth = truth_of(plan, conversations, history)
+    truth = truth_of(plan, conversations, history, answers)
     (folder / "truth.json").write_text(truth.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return truth
 
@@ -62,6 +66,7 @@ def _configuration(team: Team) -> dict[str, Any]:
             name: [f"{name}@example.com", f"litellm:{key_alias(name)}", f"claude_code:{name}"]
             for name in team.developer_names
         },
+        "survey": {"path": "surveys/*.csv"},
         "model_policy": [
             {"repo": f"{OWNER}/{team.repository_names[0]}", "allow": ["claude-sonnet-*", "claude-haiku-*"]}
         ],
