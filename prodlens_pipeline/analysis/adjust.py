@@ -6,16 +6,18 @@ produce (or remove) the very association that is asked about.
 
 **The model** of a series on its scale of comparison, on working days t, is a structural time series (Harvey 1989):
 
-    y[t] = day of week + fortnight + line + slow cosines + interventions + level[t] + u[t]
+    y[t] = day of week + fortnight + month + line + slow cosines + interventions + level[t] + u[t]
 
 - *level* is a random walk and *u* a stationary AR(1). Innovations are what the Kalman filter could not predict from
   the days before, which is AR(1) prewhitening when the level stands still. The moving level is what makes the filter
   forget a level shift or a ramp within days; for a series without one it costs next to nothing.
-- *Fortnight* (a cosine and a sine: sprints) and *slow cosines* (the first ones of the discrete cosine transform:
-  seasons, adoption curves) appear when the sample can afford them: the fortnight from three of them on
-  (`FREE_OF_FORTNIGHT` days), and beyond `FREE_OF_COSINES` days one more slow cosine per `DAYS_PER_COSINE`.
-- *Interventions* are single days and level shifts that stand out of the whitened series (Box & Tiao 1975; found one
-  by one like Chang, Tiao & Chen 1988, with a Bonferroni bound over all candidates).
+- *Fortnight* and *month* (a cosine and a sine each: sprints, closing of accounts) and *slow cosines* (the first ones of
+  the discrete cosine transform: seasons, adoption curves) appear when the sample can afford them: the fortnight
+  beyond three of them (`FREE_OF_FORTNIGHT` days), the month beyond two (`FREE_OF_MONTH`), and one more slow cosine
+  per `DAYS_PER_COSINE` beyond `FREE_OF_COSINES`.
+- *Interventions* are single days, level shifts, and passing ones of a week or two (somebody is away), that stand out
+  of the whitened series (Box & Tiao 1975; found one by one like Chang, Tiao & Chen 1988, with a Bonferroni bound over
+  all candidates).
 
 Rhythm, trend and interventions are fitted by generalised least squares, i.e. in the whitened space.
 The AR coefficient and the mobility of the level maximise the *restricted* likelihood (Patterson & Thompson 1971)
@@ -41,7 +43,7 @@ MOBILITY = (10.0, 40.0)
 """Candidates for the variance that the level gathers over the whole sample, in variances of u. Never zero: a
 likelihood is slow to see a shift that is already large enough to correlate two series."""
 FREE_OF_FORTNIGHT = 30
-FREE_OF_MONTH = 60
+FREE_OF_MONTH = 40
 DAYS_OF_A_MONTH = 365.25 / 12
 FREE_OF_COSINES = 60
 DAYS_PER_COSINE = 8
@@ -168,6 +170,14 @@ def _orthonormal(columns: Reals) -> Reals:
 
 def likeliest_noise(series: Reals, design: Reals, position: Integers, mobilities: Sequence[float] = MOBILITY) -> Noise:
     """The candidate with the largest restricted likelihood, for a regression on `design` (days, regressors)."""
+    candidates, deviance = deviances(series, design, position, mobilities)
+    return candidates[int(deviance.argmin())]
+
+
+def deviances(
+    series: Reals, design: Reals, position: Integers, mobilities: Sequence[float]
+) -> tuple[list[Noise], Reals]:
+    """All candidates, and -2 log of the restricted likelihood of each, up to a constant."""
     span = int(position[-1] - position[0]) + 1
     candidates = [Noise(persistence, mobility / span) for persistence in PERSISTENCE for mobility in mobilities]
     white, variances = whiten(np.column_stack([design, series]), position, candidates)
@@ -180,7 +190,7 @@ def likeliest_noise(series: Reals, design: Reals, position: Integers, mobilities
         + np.log(variances).sum(axis=0)
         + 2 * pivots[:, :-1].sum(axis=1)  # what the restriction adds: log |X' V⁻¹ X|
     )
-    return candidates[int(deviance.argmin())]
+    return candidates, deviance
 
 
 def whiten(columns: Reals, position: Integers, candidates: Sequence[Noise]) -> tuple[Reals, Reals]:

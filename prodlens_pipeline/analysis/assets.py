@@ -5,7 +5,7 @@ from collections.abc import Callable
 import dagster as dg
 import polars as pl
 
-from prodlens_pipeline.analysis.daily import covered_window, delivery_window, session_window
+from prodlens_pipeline.analysis.daily import covered_window, delivery_window, session_window, told_window
 from prodlens_pipeline.analysis.family import associations, configurations, event_study_table, panel_associations
 from prodlens_pipeline.metrics.evaluate import SCORECARD, Selection, effective_metrics, scorecard
 from prodlens_pipeline.settings import Settings
@@ -160,11 +160,11 @@ def analysis_assets(settings: Settings) -> list[dg.AssetsDefinition]:
 
     def compute_scorecard(lake: Lake, window: Window | None) -> pl.DataFrame:
         del window
-        covered = covered_window(lake)
-        if covered is None:
+        told = told_window(lake)
+        if told is None:
             return pl.DataFrame(schema=list(SCORECARD.column_types))
         with lake.reading():
-            return scorecard(lake, metrics, Selection(covered), settings.team.name, ("team", "developer", "repo"))
+            return scorecard(lake, metrics, Selection(told), settings.team.name, ("team", "developer", "repo"))
 
     def compute_event_studies(lake: Lake, window: Window) -> pl.DataFrame:
         return event_study_table(lake, window, settings.interventions)
@@ -181,10 +181,11 @@ def analysis_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             deps=[asset_key(name) for name in (*marts, *facts)],
             code_version="1",
             tags={"layer": "analysis"},
+            figures=_team_values,
         ),
         table_asset(
             ASSOCIATIONS,
-            _over(ASSOCIATIONS, covered_window, associations),
+            over(ASSOCIATIONS, covered_window, associations),
             group=GROUP,
             kinds={"ducklake", "python", "scipy"},
             partitions=None,
@@ -194,7 +195,7 @@ def analysis_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         ),
         table_asset(
             PANEL_ASSOCIATIONS,
-            _over(PANEL_ASSOCIATIONS, covered_window, panel_associations),
+            over(PANEL_ASSOCIATIONS, covered_window, panel_associations),
             group=GROUP,
             kinds={"ducklake", "python", "scipy"},
             partitions=None,
@@ -204,7 +205,7 @@ def analysis_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         ),
         table_asset(
             EVENT_STUDIES,
-            _over(EVENT_STUDIES, delivery_window, compute_event_studies),
+            over(EVENT_STUDIES, delivery_window, compute_event_studies),
             group=GROUP,
             kinds={"ducklake", "python", "scipy"},
             partitions=None,
@@ -214,7 +215,7 @@ def analysis_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         ),
         table_asset(
             MODEL_COMPARISON,
-            _over(MODEL_COMPARISON, session_window, configurations),
+            over(MODEL_COMPARISON, session_window, configurations),
             group=GROUP,
             kinds={"ducklake", "python", "scipy"},
             partitions=None,
@@ -225,7 +226,7 @@ def analysis_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     ]
 
 
-def _over(
+def over(
     contract: Contract, span: Callable[[Lake], Window | None], analysis: Callable[[Lake, Window], pl.DataFrame]
 ) -> Compute:
     """An analysis of all days that its data span, of one snapshot; without data the table is empty."""
@@ -237,3 +238,9 @@ def _over(
             return pl.DataFrame(schema=list(contract.column_types)) if days is None else analysis(lake, days)
 
     return compute
+
+
+def _team_values(lake: Lake) -> dict[str, float]:
+    """The team's value of each metric, where there is one."""
+    rows = lake.rows(f"select metric, value from {SCORECARD.table} where scope = 'team' and value is not null")
+    return dict(rows)

@@ -122,6 +122,8 @@ def _centred(values: Reals, known: Flags) -> Reals:
 
 def _ranks(values: Reals) -> Reals:
     """Ranks of every column (days, ...), ties shared; as `scipy.stats.rankdata`, which takes a second to import."""
+    if not values.size:
+        return values
     columns = pl.from_numpy(values.reshape(len(values), -1))
     return columns.select(pl.all().rank("average")).to_numpy().reshape(values.shape)
 

@@ -21,23 +21,23 @@ def covered_window(lake: Lake) -> Window | None:
 
     Outside of it a day without rows means that nothing was read, inside that nothing happened.
     """
-    found = lake.rows(
-        """
-        select greatest(ai.first_day, delivery.first_day), least(ai.last_day, delivery.last_day)
-        from (select min(day) as first_day, max(day) as last_day from core.llm_calls) as ai
-        inner join (select min(day) as first_day, max(day) as last_day from core.commits) as delivery
-            -- greatest and least pass over a NULL: a side that was never read leaves no window
-            on ai.first_day is not null and delivery.first_day is not null
-        """
-    )
-    first, last = found[0] if found else (None, None)
-    return Window(first, last + timedelta(days=1)) if first and last and first <= last else None
+    used, delivered = use_window(lake), delivery_window(lake)
+    if used is None or delivered is None:
+        return None
+    first, end = max(used.start, delivered.start), min(used.end, delivered.end)
+    return Window(first, end) if first < end else None
+
+
+def told_window(lake: Lake) -> Window | None:
+    """The days that metrics are told of: `covered_window`, or all of the one side where the other was never read."""
+    used, delivered = use_window(lake), delivery_window(lake)
+    return covered_window(lake) if used and delivered else used or delivered
 
 
 def team_days(lake: Lake, window: Window, repo: str | None = None) -> pl.DataFrame:
     """One row per day of `window`: `day`, `DRIVERS` of the whole team, `OUTCOMES` of `repo` or of all repositories.
 
-    Bots are left out. A day without rows is 0; a cost that is not known is NULL.
+    Bots are left out. A day without rows is 0, unless nothing was ever read of it; a cost that is not known is NULL.
     """
     parameters = {**window.parameters, "repo": repo}
     drivers = ", ".join(
@@ -66,7 +66,15 @@ def team_days(lake: Lake, window: Window, repo: str | None = None) -> pl.DataFra
     outcomes = days.join(delivered, on="day", how="left", coalesce=True).with_columns(
         pl.col(name).fill_null(0.0) for name in OUTCOMES
     )
-    return filled.join(outcomes, on="day", how="left", coalesce=True).sort("day")
+    never_read = (
+        *(DRIVERS if use_window(lake) is None else ()),
+        *(OUTCOMES if delivery_window(lake) is None else ()),
+    )
+    return (
+        filled.join(outcomes, on="day", how="left", coalesce=True)
+        .sort("day")
+        .with_columns(pl.lit(None, pl.Float64).alias(name) for name in never_read)
+    )
 
 
 def developer_days(lake: Lake, window: Window) -> pl.DataFrame:
@@ -82,6 +90,11 @@ def developer_days(lake: Lake, window: Window) -> pl.DataFrame:
         "and day >= $window_start and day < $window_end order by developer_id, day",
         window.parameters,
     )
+
+
+def use_window(lake: Lake) -> Window | None:
+    """From the first to the last day on which AI use was read; None where there is none."""
+    return _span(lake, "core.llm_calls")
 
 
 def delivery_window(lake: Lake) -> Window | None:

@@ -3,26 +3,28 @@
 Belongs here: arrays in, arrays out. Does not: dates, names, statuses or words (`event_studies`).
 
 The series is regressed on its week, a line and a step by generalised least squares. The noise is that of `adjust`
-(AR(1) plus a level that moves), fitted by restricted likelihood, so that an ordinary drift is not taken for a step.
+(AR(1) plus a level that moves), so that an ordinary drift is not taken for a step. How much the level moves is what a
+series hardly tells, and the error of the step hangs on it: so the step is averaged over all noises by their restricted
+likelihoods, and its variance includes how far they disagree (Bayesian model averaging, Hoeting et al. 1999).
 With nobody to compare with, whatever else happened on that date looks the same.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prodlens_pipeline.analysis.adjust import likeliest_noise, whiten
+from prodlens_pipeline.analysis.adjust import deviances, whiten
 from prodlens_pipeline.analysis.difference_in_differences import Change
 
 Reals = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-DAYS_AROUND = 90
+DAYS_AROUND = 60
 """Working days on either side that are looked at."""
 MINIMUM_DAYS = 20
 """Known working days that either side needs."""
 NO_VARIATION = 1e-9
 """A standard deviation below this share of the largest value is rounding error."""
-MOBILITIES = (0.3, 3.0, 10.0, 40.0)
+MOBILITIES = (3.0, 10.0, 40.0)
 """Variance that the level gathers over the days looked at, in variances of the memory. Never zero: a team's level
 always moves a little, and a step of its size is none."""
 
@@ -54,15 +56,25 @@ def step(values: Reals, weekday: Integers, first: int) -> Change:
     jump = after.astype(np.float64)
     jump -= others @ (others.T @ jump)
     design = np.column_stack([others, jump])
-    noise = likeliest_noise(series / scale, design, position, MOBILITIES)
-    white, _ = whiten(np.column_stack([design, series / scale]), position, [noise])
-    x, y = white[:, 0, :-1], white[:, 0, -1]
-    inverse = np.linalg.inv(x.T @ x)
-    found = inverse @ (x.T @ y)
+    noises, deviance = deviances(series / scale, design, position, MOBILITIES)
+    white, _ = whiten(np.column_stack([design, series / scale]), position, noises)
     freedom = len(position) - design.shape[1]
-    residual = y - x @ found
-    error = float(np.sqrt(inverse[-1, -1] * (residual @ residual) / freedom))
-    return Change(float(found[-1]) * scale, error * scale, freedom, 0, 0, len(position))
+    estimate, variance = _steps(white.transpose(1, 0, 2), freedom)
+    likelihood = np.exp((deviance.min() - deviance) / 2)
+    weight = likelihood / likelihood.sum()
+    middle = float(weight @ estimate)
+    error = float(np.sqrt(weight @ (variance + (estimate - middle) ** 2)))
+    return Change(middle * scale, error * scale, freedom, 0, 0, len(position))
+
+
+def _steps(white: Reals, freedom: int) -> tuple[Reals, Reals]:
+    """The last coefficient and its variance for every noise: `white` (noises, days, regressors and series)."""
+    x, y = white[..., :-1], white[..., -1:]
+    transposed = x.transpose(0, 2, 1)
+    inverse = np.linalg.inv(transposed @ x)
+    found = inverse @ (transposed @ y)
+    unexplained = ((y - x @ found) ** 2).sum(axis=(1, 2)) / freedom
+    return found[:, -1, 0], inverse[:, -1, -1] * unexplained
 
 
 def placebo(values: Reals, weekday: Integers, first: int) -> Change:

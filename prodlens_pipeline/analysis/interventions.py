@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from prodlens_pipeline.settings import Intervention as Configured
+from prodlens_pipeline.warehouse.config_history import ConfigChange, configuration_history
 from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline.warehouse.windows import Window
 
@@ -25,6 +26,10 @@ MAJORITY_DAYS = 14
 """A switch shows in as many days after it against as many before."""
 MINIMUM_CALLS = 10
 """Calls that either of these needs."""
+NO_DIFFERENCE = frozenset({"team", "thresholds", "interventions", "redact", "survey"})
+"""Keys of the configuration that change neither what developers do nor how their delivery is counted."""
+MEASURING = frozenset({"start_date", "sources", "repositories", "identities", "session_idle_minutes"})
+"""Keys that change what is counted: a figure may step by that alone."""
 
 Integers = NDArray[np.int64]
 
@@ -61,15 +66,11 @@ def interventions(
         {"developers": list(developers)},
     )
     began = lake.value("select min(day) from core.llm_calls")
-    first_runs = lake.rows(
-        "select config_hash, min(started_at)::date as day from ops.etl_runs "
-        "group by config_hash order by min(started_at), config_hash"
-    )
     found = [
         *adoptions(calls, began),
         *model_switches(calls),
         *(_configured(one, developers) for one in configured),
-        *configuration_changes(first_runs, developers),
+        *configuration_changes(configuration_history(lake), developers),
     ]
     return [one for one in found if any(window.start < day < window.end for day in one.dates.values())]
 
@@ -106,12 +107,23 @@ def model_switches(calls: pl.DataFrame) -> list[Intervention]:
     ]
 
 
-def configuration_changes(first_runs: Sequence[tuple[str, date]], developers: Sequence[str]) -> list[Intervention]:
-    """Every configuration but the first, by hash and first run, in order of time; it concerns everybody."""
+def configuration_changes(history: Sequence[ConfigChange], developers: Sequence[str]) -> list[Intervention]:
+    """Every configuration but the first that may touch what is done or measured; it concerns everybody."""
     return [
-        Intervention(f"configuration {config_hash[:8]}", Kind.CONFIGURATION, dict.fromkeys(developers, day))
-        for config_hash, day in first_runs[1:]
+        Intervention(_described(one), Kind.CONFIGURATION, dict.fromkeys(developers, one.day))
+        for one in history[1:]
+        if one.changed is None or not NO_DIFFERENCE.issuperset(one.changed)
     ]
+
+
+def _described(change: ConfigChange) -> str:
+    """Its hash and what changed; also whether measuring changed, by which alone a figure may step."""
+    name = f"configuration {change.config_hash[:8]}"
+    if change.changed is None:
+        return name
+    keys = [key for key in change.changed if key not in NO_DIFFERENCE]
+    measures = "; it changes what is measured" if MEASURING.intersection(keys) else ""
+    return f"{name} ({', '.join(keys)}{measures})"
 
 
 def _configured(one: Configured, developers: Sequence[str]) -> Intervention:

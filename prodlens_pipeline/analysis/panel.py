@@ -106,7 +106,8 @@ def slopes(driver: Reals, outcome: Reals) -> Slopes:
     the day effects, and the t distribution has the degrees of freedom that developers of unequal weight amount to
     (Carter, Schnepel & Steigerwald 2017).
     """
-    x, y = without_effects(driver), without_effects(outcome)
+    clean = without_effects(np.concatenate([driver, outcome]))
+    x, y = clean[: len(driver)], clean[len(driver) :]
     varied, answered = _varies(x, driver)[:, None, None], _varies(y, outcome)[:, None]
     x, y = np.nan_to_num(x), np.nan_to_num(y)
     weight = np.einsum("dit,dit->di", x, x)

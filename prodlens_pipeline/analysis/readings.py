@@ -3,11 +3,14 @@
 Belongs here: the statuses, the wording.
 Does not: any figure; a sentence repeats what the row says and adds nothing.
 
-The sentences say "goes with", never more: an association does not tell what brings about what.
+The sentences say "goes with", never more: an association does not tell what brings about what. They name series as
+people call them (`labels`).
 """
 
 from enum import StrEnum
 from typing import Any
+
+from prodlens_pipeline.analysis.labels import label
 
 SIGNIFICANT = 0.05
 """Only a q-value below this is called an association."""
@@ -61,17 +64,17 @@ class Standing(StrEnum):
 
 def read(row: dict[str, Any]) -> str:
     """One plain sentence about a row of `association_family`, given as a dict of its columns."""
-    driver, outcome, lag = row["driver"], row["outcome"], row["lag"]
+    driver, outcome, lag = label(row["driver"]), label(row["outcome"]), row["lag"]
     match row["status"]:
         case Status.NO_DATA:
             return f"No data: {driver} and {outcome} are never known on matching days."
         case Status.NOT_ENOUGH_DATA:
-            return f"Not enough data: {row['n']} pairs of days, and at least 6 are needed."
+            return f"Not enough data: {_pairs(row['n'])} of days, and at least 6 are needed."
         case Status.NO_VARIATION:
-            return f"Nothing to compare: {driver} or {outcome} does not vary beyond its weekday and trend."
+            return f"Nothing to compare: {driver} or {outcome} do not vary beyond their weekday and trend."
         case Status.WITHHELD:
-            return f"Withheld: {outcome} goes with {driver} of later days too, so something else seems to drive both."
-    flag = f"Low sample ({row['n']} pairs): " if row["status"] == Status.LOW_SAMPLE else ""
+            return f"Withheld: {outcome} go with {driver} of later days too, so something else seems to drive both."
+    flag = f"Low sample ({_pairs(row['n'])}): " if row["status"] == Status.LOW_SAMPLE else ""
     if row["is_placebo"]:
         return flag + _placebo(driver, outcome, lag, significant=row["q_value"] < SIGNIFICANT)
     if row["q_value"] < SIGNIFICANT:
@@ -89,18 +92,19 @@ def read(row: dict[str, Any]) -> str:
 
 def read_panel(row: dict[str, Any]) -> str:
     """One plain sentence about a row of `panel_family`, given as a dict of its columns."""
-    driver, outcome = row["driver"], row["outcome"]
+    driver, outcome = label(row["driver"]), label(row["outcome"])
     match row["status"]:
         case Status.NOT_ENOUGH_DATA:
+            enough = f"{row['developers']} developer{'' if row['developers'] == 1 else 's'}"
             return (
-                f"Not enough data: {row['developers']} developers with 20 known working days, and 5 are needed to "
-                "compare them with each other."
+                f"Not enough data: {enough} with 20 known working days of AI use, and 5 are needed to compare them "
+                "with each other."
             )
         case Status.NO_VARIATION:
-            return f"Nothing to compare: {driver} or {outcome} does not differ between developers and days."
+            return f"Nothing to compare: {driver} or {outcome} do not differ between developers and days."
         case Status.WITHHELD:
             return (
-                f"Withheld: {outcome} goes with {driver} of later days, or of other developers, as well, so something "
+                f"Withheld: {outcome} go with {driver} of later days, or of other developers, as well, so something "
                 "else seems to drive both."
             )
     flag = f"Few developers ({row['developers']}): " if row["status"] == Status.LOW_SAMPLE else ""
@@ -108,15 +112,16 @@ def read_panel(row: dict[str, Any]) -> str:
         return flag + _placebo(driver, outcome, row["lag"], significant=row["q_value"] < SIGNIFICANT)
     if row["q_value"] < SIGNIFICANT:
         return (
-            f"{flag}Where a developer is a typical step up in {driver}, {outcome} is {_by(row, row['slope'])} "
-            f"{_when(row['lag'])}, compared with the same developer on other days and colleagues on the same day."
+            f"{flag}A typical step up in a developer's {driver} goes with {_more(row, row['slope'], outcome)} by that "
+            f"developer {_when(row['lag'])}, compared with the same developer's other days and with colleagues on the "
+            "same day."
         )
     return f"{flag}No association seen {_when(row['lag'])}{_panel_sight(row)}"
 
 
 def read_event(row: dict[str, Any]) -> str:
     """One plain sentence about a row of `event_studies`, given as a dict of its columns."""
-    name, outcome = row["intervention"], row["outcome"]
+    name, outcome = row["intervention"], label(row["outcome"])
     match row["status"]:
         case EventStatus.NOT_ENOUGH_DATA:
             return (
@@ -124,28 +129,29 @@ def read_event(row: dict[str, Any]) -> str:
                 "one date for all, and weeks before and after."
             )
         case EventStatus.NO_VARIATION:
-            return f"Nothing to compare: {outcome} does not vary."
+            return f"Nothing to compare: the number of {outcome} does not vary."
         case EventStatus.PRE_TREND:
-            return f"Withheld: {outcome} of those whom {name} reached was drifting away from the others' before it."
+            return f"Withheld: {outcome} of those whom {name} reached were drifting away from the others' before it."
         case EventStatus.PLACEBO:
-            return f"Withheld: {outcome} shows such a change on a date before {name}, too, when nothing happened."
+            return f"Withheld: {outcome} show such a change on a date before {name}, too, when nothing happened."
     alone = row["comparisons"] == 0
     caveat = "; nobody was left to compare with, so anything else of that time would look the same" if alone else ""
-    interval = _interval(row, "effect_pct", " %") if row["effect_pct"] is not None else _interval(row, "effect", "")
+    interval = _interval(row, "effect_pct", "%") if row["effect_pct"] is not None else _interval(row, "effect", "")
     if row["q_value"] < SIGNIFICANT:
-        against = "than before" if alone else "than that of developers whom it had not reached"
-        return f"After {name}, {outcome} is {_by(row, row['effect'])} {against}{caveat}."
-    return f"No change of {outcome} seen after {name}{interval}{caveat}."
+        against = "than before" if alone else "than before, beyond the change of developers whom it had not reached"
+        return f"After {name}, there are {_more(row, row['effect'], outcome)} {against}{caveat}."
+    return f"No change in {outcome} seen after {name}{interval}{caveat}."
 
 
 def read_configuration(row: dict[str, Any]) -> str:
     """One plain sentence about a row of `model_comparison`, given as a dict of its columns."""
     name = row["configuration"]
     if row["standing"] == Standing.NOT_ENOUGH_DATA:
-        return f"Not enough data: {name} has {row['sessions']} sessions, and 20 are needed."
+        sessions = f"{row['sessions']} session{'' if row['sessions'] == 1 else 's'}"
+        return f"Not enough data: {name} has {sessions}, and 20 are needed."
     rate = (
-        f"{100 * row['success_rate']:.0f} % of {row['sessions']} sessions with {name} ended without an error "
-        f"(95 % interval {100 * row['success_low']:.0f} % to {100 * row['success_high']:.0f} %)"
+        f"{100 * row['success_rate']:.0f}% of {row['sessions']:,} sessions with {name} ended without an error "
+        f"(95% interval {100 * row['success_low']:.0f}% to {100 * row['success_high']:.0f}%)"
     )
     match row["standing"]:
         case Standing.BEST:
@@ -157,6 +163,10 @@ def read_configuration(row: dict[str, Any]) -> str:
     return f"{rate}; no difference to the others can be shown."
 
 
+def _pairs(n: int) -> str:
+    return f"{n} pair{'' if n == 1 else 's'}"
+
+
 def _setting(row: dict[str, Any]) -> str:
     return str(row["setting"]).replace("_", " ")
 
@@ -166,38 +176,37 @@ def _panel_sight(row: dict[str, Any]) -> str:
     if detectable is None:
         return "."
     if detectable > WEAK_SIGHT_PERCENT:
-        return f", but we could hardly have seen one: only {detectable:.0f} % or more would have shown in four of five."
-    return f"; {detectable:.0f} % or more would have shown in four samples of five."
+        return f", but we could hardly have seen one: only {detectable:.0f}% or more would have shown in four of five."
+    return f"; {detectable:.0f}% or more would have shown in four samples of five."
 
 
 def _association(row: dict[str, Any]) -> str:
-    by = _by(row, row["pearson_r"]) if row["effect"] is not None else _direction(row)
-    return f"A typical step up in {row['driver']} goes with {row['outcome']} {by} {_when(row['lag'])}."
+    outcome = label(row["outcome"])
+    size = _more(row, row["pearson_r"], outcome)
+    correlation = "" if row["effect"] is not None else f" (correlation {row['pearson_r']:.2f})"
+    return f"A typical step up in {label(row['driver'])} goes with {size}{correlation} {_when(row['lag'])}."
 
 
-def _direction(row: dict[str, Any]) -> str:
-    return f"{'higher' if row['pearson_r'] > 0 else 'lower'} (correlation {row['pearson_r']:.2f})"
-
-
-def _by(row: dict[str, Any], sign: float) -> str:
-    more = "higher" if sign > 0 else "lower"
+def _more(row: dict[str, Any], sign: float, outcome: str) -> str:
+    """`17% more commits (95% interval +15% to +19%)`."""
+    more = "more" if sign > 0 else "fewer"
     if row["effect_pct"] is not None:
-        return f"{abs(row['effect_pct']):.0f} % {more}{_interval(row, 'effect_pct', ' %')}"
+        return f"{abs(row['effect_pct']):.0f}% {more} {outcome}{_interval(row, 'effect_pct', '%')}"
     if row["effect"] is not None:
-        return f"{abs(row['effect']):.3g} {more}{_interval(row, 'effect', '')}"
-    return more
+        return f"{abs(row['effect']):.3g} {more} {outcome}{_interval(row, 'effect', '')}"
+    return f"{more} {outcome}"
 
 
 def _interval(row: dict[str, Any], name: str, unit: str) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
-    return "" if low is None or high is None else f" (95 % interval {low:+.3g}{unit} to {high:+.3g}{unit})"
+    return "" if low is None or high is None else f" (95% interval {low:+.3g}{unit} to {high:+.3g}{unit})"
 
 
 def _placebo(driver: str, outcome: str, lag: int, *, significant: bool) -> str:
     days = "1 working day" if lag == -1 else f"{-lag} working days"
     if significant:
-        return f"Placebo failed: {outcome} goes with {driver} {days} later, so something else seems to drive both."
-    return f"Placebo passed: {outcome} does not visibly go with {driver} {days} later."
+        return f"Placebo failed: {outcome} go with {driver} {days} later, so something else seems to drive both."
+    return f"Placebo passed: {outcome} do not visibly go with {driver} {days} later."
 
 
 def _when(lag: int) -> str:

@@ -4,8 +4,9 @@ Belongs here: running the registry's SQL and judging the result.
 Does not: the entries (`registry.py`), showing them (`reporting/`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Literal
 
 import polars as pl
@@ -75,24 +76,31 @@ def scorecard(
 
     Where a repository is selected, metrics of tables that know no repository are over all of them.
     """
-    wanted = list(scopes)
-    rows = [row for metric in metrics for row in _rows(lake, metric, selection, team, wanted)]
+    wanted, chosen = list(metrics), list(scopes)
+    alike: dict[tuple[str | None, ...], list[Metric]] = {}
+    for metric in wanted:
+        alike.setdefault((metric.table, metric.where, metric.day, metric.developer, metric.repo), []).append(metric)
+    found = {name: rows for group in alike.values() for name, rows in _found(lake, group, selection, team, chosen)}
     schema = {column.name: _POLARS[column.type] for column in SCORECARD.columns}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return pl.DataFrame([row for metric in wanted for row in found[metric.name]], schema=schema, orient="row")
 
 
-def _rows(lake: Lake, metric: Metric, selection: Selection, team: str, scopes: list[Scope]) -> list[tuple[object, ...]]:
-    """All scopes of one metric in one pass over its table."""
-    subjects = {"team": "$team::varchar", "developer": metric.developer, "repo": metric.repo}
+def _found(
+    lake: Lake, metrics: Sequence[Metric], selection: Selection, team: str, scopes: Sequence[Scope]
+) -> Iterator[tuple[str, list[tuple[object, ...]]]]:
+    """Name and rows of metrics that look at the same rows of one table: all of them and all scopes in one pass."""
+    first = metrics[0]
+    subjects = {"team": "$team::varchar", "developer": first.developer, "repo": first.repo}
     present: list[Scope] = [scope for scope in scopes if subjects[scope]]
     about = ", ".join(f"{subjects[scope]} as about_{scope}" for scope in present)
     sets = ", ".join(f"(about_{scope})" for scope in present)
-    named = ", ".join(f"about_{scope}, grouping(about_{scope})" for scope in present)
-    chosen = f" and {metric.repo} = $repo" if selection.repo and metric.repo else ""
-    found = lake.rows(
-        f"select {metric.value}, {metric.sample}, {named} from (select *, {about} from {metric.table}) "
-        f"where {metric.day} >= $window_start and {metric.day} < $window_end and {metric.where}{chosen} "
-        f"group by grouping sets ({sets}) order by all",
+    named = [text for scope in present for text in (f"about_{scope}", f"grouping(about_{scope})")]
+    figures = [figure for metric in metrics for figure in (metric.value, metric.sample)]
+    chosen = f" and {first.repo} = $repo" if selection.repo and first.repo else ""
+    rows = lake.rows(
+        f"select {', '.join((*named, *figures))} from (select *, {about} from {first.table}) "
+        f"where {first.day} >= $window_start and {first.day} < $window_end and {first.where}{chosen} "
+        f"group by grouping sets ({sets})",
         {
             **selection.window.parameters,
             "window_days": len(selection.window.days),
@@ -100,23 +108,32 @@ def _rows(lake: Lake, metric: Metric, selection: Selection, team: str, scopes: l
             "repo": selection.repo,
         },
     )
-    of_scope: dict[Scope, list[tuple[str, float | None, float | None]]] = {scope: [] for scope in present}
-    for value, sample, *groups in found:
+    of_scope: dict[Scope, list[tuple[str, tuple[float | None, ...]]]] = {scope: [] for scope in present}
+    for row in rows:
+        groups = row[: 2 * len(present)]
         place = groups[1::2].index(0)  # the one column that this row is grouped by
-        of_scope[present[place]].append((groups[2 * place], value, sample))
+        of_scope[present[place]].append((groups[2 * place], row[2 * len(present) :]))
     if "team" in of_scope and not of_scope["team"]:
-        of_scope["team"] = [(team, None, 0)]
-    window = selection.window
-    return [_row(metric, scope, window, *row) for scope, group in of_scope.items() for row in sorted(group, key=str)]
+        of_scope["team"] = [(team, (None, 0) * len(metrics))]
+    days = (selection.window.start, selection.window.days[-1])
+    for place, metric in enumerate(metrics):
+        yield (
+            metric.name,
+            [
+                _row(metric, scope, days, subject, *found[2 * place : 2 * place + 2])
+                for scope, group in of_scope.items()
+                for subject, found in sorted(group, key=lambda one: str(one[0]))
+            ],
+        )
 
 
 def _row(
-    metric: Metric, scope: Scope, window: Window, subject: str, value: float | None, sample: float | None
+    metric: Metric, scope: Scope, days: tuple[date, date], subject: str, value: float | None, sample: float | None
 ) -> tuple[object, ...]:
     n = int(sample or 0)
     supported = float(value) if value is not None and n >= metric.minimum_sample else None
     return (
-        *(metric.name, metric.title, scope, subject, window.start, window.days[-1]),
+        *(metric.name, metric.title, scope, subject, *days),
         *(supported, metric.unit, n, metric.sample_unit, metric.minimum_sample),
         *(metric.threshold, metric.direction, _verdict(metric, supported), metric.formula, metric.source),
     )

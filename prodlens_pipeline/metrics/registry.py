@@ -36,9 +36,23 @@ class Metric:
     repo: str | None = None
 
 
+FEWEST_RESPONDENTS = 5
+"""A group of fewer people is never shown: its answers could be told apart."""
 _PEOPLE = "not is_bot"
 # A commit that was picked to another branch, or replaced by a rebase, is one piece of work.
 _DISTINCT_WORK = "not is_bot and not is_merge and duplicate_of is null"
+
+
+def _last_of_each(answer: str) -> str:
+    """A SQL list of the last `answer` of every respondent: whoever answers often counts once."""
+    by_time = f"list(map {{respondent: {answer}}} order by answered_at, response_id)"
+    return f"map_values(list_reduce({by_time}, lambda earlier, later: map_concat(earlier, later)))"
+
+
+# The pass rate of every session with tests, in order of time within each repository.
+_RATES_OF_TESTS = (
+    "list({'repo': repo, 'rate': tests_passed / (tests_passed + coalesce(tests_failed, 0))} order by repo, started_at)"
+)
 
 METRICS: tuple[Metric, ...] = (
     Metric(
@@ -194,6 +208,39 @@ METRICS: tuple[Metric, ...] = (
         repo="repo",
     ),
     Metric(
+        "deployment_frequency",
+        "Deployments to production per week",
+        "deployments to production that were in place / weeks of the window; as GitHub's deployments tell",
+        table="core.deployments",
+        value="count(*) / ($window_days / 7.0)",
+        sample="count(*)",
+        sample_unit="deployments",
+        unit="deployments/week",
+        direction="show",
+        threshold=None,
+        source="DORA",
+        where="is_production and outcome = 'success'",
+        developer=None,
+        repo="repo",
+    ),
+    Metric(
+        "deployment_failure_rate",
+        "Failed deployments to production",
+        "deployments to production that failed / those that failed or were in place",
+        table="core.deployments",
+        value="avg((outcome = 'failure')::integer)",
+        sample="count(*)",
+        sample_unit="deployments",
+        unit="share",
+        direction="show",
+        threshold=None,
+        source="DORA",
+        minimum_sample=6,
+        where="is_production and outcome in ('success', 'failure')",
+        developer=None,
+        repo="repo",
+    ),
+    Metric(
         "commit_frequency",
         "Commits per active day",
         "commits without merges, copies and bots / (developer, day) pairs with a commit",
@@ -271,6 +318,25 @@ METRICS: tuple[Metric, ...] = (
         table="core.rework",
         value="avg(fixed_up_21d::integer)",
         sample="count(fixed_up_21d)",
+        sample_unit="merged PRs",
+        unit="share",
+        direction="show",
+        threshold=None,
+        source="S0 §1.1 (rework)",
+        minimum_sample=6,
+        where=_PEOPLE,
+        day="merged_day",
+        developer="author_id",
+        repo="repo",
+    ),
+    Metric(
+        "changed_again_share_21d",
+        "Lines of merged pull requests changed again within 21 days",
+        "lines changed again by others than itself and its revert / lines brought; a fix-up is one such line or more",
+        table="core.rework",
+        value="sum(lines_changed_again_21d) / nullif(sum(lines_added) "
+        "filter (where lines_changed_again_21d is not null), 0)",
+        sample="count(lines_changed_again_21d)",
         sample_unit="merged PRs",
         unit="share",
         direction="show",
@@ -366,6 +432,22 @@ METRICS: tuple[Metric, ...] = (
         minimum_sample=6,
     ),
     Metric(
+        "cost_per_1k_tokens",
+        "AI cost per 1,000 tokens",
+        "cost / thousands of tokens of all kinds, of calls whose cost is known; by model in the report's table",
+        table="core.llm_calls",
+        value="1000 * sum(cost_usd) / nullif("
+        "sum(input_tokens + coalesce(cache_read_tokens, 0) + coalesce(cache_write_tokens, 0) + output_tokens) "
+        "filter (where cost_usd is not null), 0)",
+        sample="count(cost_usd)",
+        sample_unit="calls",
+        unit="USD/1,000 tokens",
+        direction="show",
+        threshold=None,
+        source="S2 §2",
+        minimum_sample=6,
+    ),
+    Metric(
         "cache_hit_rate",
         "Cache hit rate",
         "cache reads / (cache reads + uncached input)",
@@ -423,6 +505,24 @@ METRICS: tuple[Metric, ...] = (
         source="S2 §4",
         minimum_sample=6,
         where="tests_passed is not null",
+        repo="repo",
+    ),
+    Metric(
+        "test_regressions",
+        "Test regressions",
+        "sessions whose tests pass more than 10 points less often than in the session before them in that repository",
+        table="marts.session_scores",
+        value=f"list_sum(list_transform(list_zip({_RATES_OF_TESTS}[:-2], {_RATES_OF_TESTS}[2:]), "
+        "lambda pair: (pair[1].repo = pair[2].repo and pair[2].rate < pair[1].rate - 0.1)::integer))",
+        sample="count(*)",
+        sample_unit="sessions with tests",
+        unit="regressions",
+        direction="below",
+        threshold=1,
+        source="S2 §4",
+        minimum_sample=6,
+        where="tests_passed + coalesce(tests_failed, 0) > 0 and repo <> 'unknown'",
+        developer=None,
         repo="repo",
     ),
     Metric(
@@ -650,5 +750,37 @@ METRICS: tuple[Metric, ...] = (
         day="merged_day",
         developer="author_id",
         repo="repo",
+    ),
+    Metric(
+        "nps",
+        "Would recommend the assistants (NPS)",
+        "promoters (9 or 10) - detractors (0 to 6), in points of 100 respondents; the last answer of each counts",
+        table="survey.responses",
+        value=f"100 * list_avg({_last_of_each('nps_score')})",
+        sample="count(distinct respondent)",
+        sample_unit="respondents",
+        unit="points",
+        direction="show",
+        threshold=None,
+        source="S0 §1",
+        minimum_sample=FEWEST_RESPONDENTS,
+        where="nps is not null",
+        developer=None,
+    ),
+    Metric(
+        "satisfaction",
+        "Satisfied with the assistants",
+        "respondents whose last answer is 4 or 5 of 5 / respondents",
+        table="survey.responses",
+        value=f"list_avg({_last_of_each('(satisfaction >= 4)::integer')})",
+        sample="count(distinct respondent)",
+        sample_unit="respondents",
+        unit="share",
+        direction="above",
+        threshold=0.8,
+        source="S0 §1",
+        minimum_sample=FEWEST_RESPONDENTS,
+        where="satisfaction is not null",
+        developer=None,
     ),
 )

@@ -23,8 +23,11 @@ NAMES_PADDING = 36
 Chart = alt.Chart | alt.LayerChart
 
 
-def trend_chart(series: Series, name: str) -> str:
-    """Bars per period; by day also the mean of the last seven days, because weekends hide the trend."""
+def trend_chart(series: Series, name: str, target: float | None = None) -> str:
+    """Bars per period; by day also the mean of the last seven days, because weekends hide the trend.
+
+    A `target` is a dashed line, in the unit of the bars.
+    """
     money = name == "cost_usd"
     rows = series.rows.select("day", pl.col(name).alias("value"))
     day = alt.X("day:T", title=None, axis=alt.Axis(format="%d %b", labelOverlap=True, tickCount=6))
@@ -34,12 +37,16 @@ def trend_chart(series: Series, name: str) -> str:
         axis=alt.Axis(format="$,.2~f" if money else ",d", tickCount=4, tickMinStep=0 if money else 1),
     )
     width = max(1.0, 0.7 * (WIDTH - 60) / max(rows.height, 1))
-    bars = alt.Chart(rows).mark_bar(color=SOFT, width=min(width, 24), aria=False).encode(x=day, y=value)
-    if series.period != "day":
-        return _svg(bars, 150)
-    mean = rows.with_columns(value=pl.col("value").rolling_mean(ROLLING_DAYS)).drop_nulls()
-    line = alt.Chart(mean).mark_line(color=INK, strokeWidth=2, aria=False).encode(x="day:T", y="value:Q")
-    return _svg(bars + line, 150)
+    chart: Chart = alt.Chart(rows).mark_bar(color=SOFT, width=min(width, 24), aria=False).encode(x=day, y=value)
+    if series.period == "day":
+        mean = rows.with_columns(value=pl.col("value").rolling_mean(ROLLING_DAYS)).drop_nulls()
+        chart += alt.Chart(mean).mark_line(color=INK, strokeWidth=2, aria=False).encode(x="day:T", y="value:Q")
+    if target is not None:
+        line = alt.Chart(pl.DataFrame({"target": [target], "text": ["target"]})).encode(y="target:Q")
+        rule = line.mark_rule(color=INK, strokeDash=[5, 4], strokeWidth=1.5, aria=False)
+        words = line.mark_text(align="right", baseline="bottom", dx=-2, dy=-2, fontSize=13, aria=False)
+        chart += rule + words.encode(x=alt.value("width"), text="text:N")
+    return _svg(chart, 150)
 
 
 def lag_chart(associations: pl.DataFrame, driver: str, outcome: str) -> str | None:

@@ -15,6 +15,8 @@ from rich.text import Text
 from prodlens_pipeline.reporting import tables
 from prodlens_pipeline.reporting.comparison import Comparison
 from prodlens_pipeline.reporting.data import Figures, Report
+from prodlens_pipeline.reporting.experience import Experience
+from prodlens_pipeline.reporting.experience_tables import score_table
 from prodlens_pipeline.reporting.headline import (
     caveats,
     comparison_method,
@@ -22,7 +24,9 @@ from prodlens_pipeline.reporting.headline import (
     family,
     headline,
     unseen,
+    unseen_panel,
 )
+from prodlens_pipeline.reporting.panel import Panel
 from prodlens_pipeline.reporting.periods import by_period
 from prodlens_pipeline.reporting.tables import Table
 from prodlens_pipeline.reporting.words import NOT_ENOUGH_DATA, UNKNOWN, counted, money, printable, span, titled, whole
@@ -33,9 +37,14 @@ GAP = " "
 MOST_BARS = 40
 TRENDS = ("sessions", "cost_usd", "commits", "prs_merged")
 PAIRS_SHOWN = 6
-LONG_NAME = 28
+SHORT_NAME = 28
 """Rows begin with a name; longer ones may fold."""
+LONG_NUMBER = 20
+"""A number with its interval; what is longer has a long unit, which may fold."""
+LONG_WORD = 18
 SHORT_HEADER = 10
+GAP_WIDTH = 2
+"""Between two columns."""
 STYLES = {"changed": "yellow", "pass": "green", "fail": "red", "significant": "green", "not enough data": "dim"}
 
 
@@ -49,7 +58,7 @@ def print_report(report: Report, console: Console) -> None:
     if report.figures:
         _print_figures(report, report.figures, console)
     if report.sources.height:
-        _print_table(tables.source_table(report), console, hide=("First record",))
+        _print_table(tables.source_table(report), console, hide=("First record",), spare=("Files",))
     if report.dead_letters.height:
         _print_table(tables.dead_letter_table(report), console)
     console.print()
@@ -79,8 +88,17 @@ def _print_figures(report: Report, figures: Figures, console: Console) -> None:
         _print_comparison(figures.comparison, console)
     _print_trends(figures, console)
     _print_associations(figures, console)
-    _print_table(tables.model_table(figures), console, hide=("Provider", "Prompt tokens", "Output tokens"))
-    _print_table(tables.repository_table(figures), console, hide=("Added lines",))
+    _print_table(
+        tables.model_table(figures),
+        console,
+        hide=("Provider", "Prompt tokens", "Output tokens", "Cost per 1,000 tokens"),
+        spare=("Price unknown", "Failed"),
+    )
+    _print_table(
+        tables.repository_table(figures), console, hide=("Added lines",), spare=("Reverts", "Of these naming AI")
+    )
+    if figures.experience:
+        _print_experience(figures.experience, console)
     if figures.flow:
         _print_table(tables.funnel_table(figures.flow), console)
         _print_table(tables.lead_time_table(figures.flow), console)
@@ -92,9 +110,19 @@ def _print_figures(report: Report, figures: Figures, console: Console) -> None:
 def _print_comparison(comparison: Comparison, console: Console) -> None:
     table = tables.comparison_table(comparison)
     judged = tuple(row for row in table.rows if row.cells[1] != NOT_ENOUGH_DATA)
-    _print_table(replace(table, rows=judged), console, hide=("q", "n"))
+    _print_table(replace(table, rows=judged), console, hide=("q", "n"), spare=("Difference",))
     console.print(_item("-", comparison_summary(comparison)))
     console.print(_item("-", comparison_method(), style="dim"))
+
+
+def _print_experience(experience: Experience, console: Console) -> None:
+    table = score_table(experience)
+    console.print()
+    console.print(Text(table.title, style="bold"))
+    for sentence in experience.sentences:
+        console.print(_item("-", sentence))
+    if len(table.rows) > 1:
+        console.print(_as_grid(replace(table, title=""), console, hide=("Passives", "Satisfied (n)")))
 
 
 def _print_trends(figures: Figures, console: Console) -> None:
@@ -123,12 +151,18 @@ def _extent(values: Sequence[float | None], name: str) -> tuple[str, str, str]:
 
 
 def _print_associations(figures: Figures, console: Console) -> None:
+    if figures.panel is not None:
+        _print_panel(figures.panel, console)
     console.print()
-    console.print(Text("AI use and delivery", style="bold"))
+    console.print(Text("AI use and delivery, the days of the team as a whole", style="bold"))
     claimed = tables.claimed_pairs(figures).height
     if claimed:
         table = tables.pair_table(figures)
-        console.print(_as_grid(replace(table, title="", rows=table.rows[: min(claimed, PAIRS_SHOWN)])))
+        console.print(
+            _as_grid(
+                replace(table, title="", rows=table.rows[: min(claimed, PAIRS_SHOWN)]), console, spare=("r [95%]", "n")
+            )
+        )
     else:
         console.print(_item("-", unseen(figures)))
     results = ", ".join(f"{count} {result}" for result, count in tables.results(figures).items())
@@ -137,24 +171,63 @@ def _print_associations(figures: Figures, console: Console) -> None:
     console.print(_item("-", family(figures), style="dim"))
 
 
-def _print_table(table: Table, console: Console, *, hide: Collection[str] = ()) -> None:
+def _print_panel(panel: Panel, console: Console) -> None:
     console.print()
-    console.print(_as_grid(table, hide))
+    console.print(Text("AI use and delivery, developers compared with themselves and each other", style="bold"))
+    claims = panel.claims.height
+    if claims:
+        table = tables.panel_table(panel)
+        shown = replace(table, title="", rows=table.rows[: min(claims, PAIRS_SHOWN)])
+        console.print(_as_grid(shown, console, spare=("Days of developers", "Developers")))
+        left = claims - len(shown.rows)
+        if left > 0:
+            console.print(_item("-", f"{counted(left, 'more pair')} in the HTML report."))
+    else:
+        console.print(_item("-", unseen_panel(panel)))
 
 
-def _as_grid(table: Table, hide: Collection[str] = ()) -> Grid:
-    """Columns of words make room first, then short names and numbers; nothing is ever cut off."""
+def _print_table(table: Table, console: Console, *, hide: Collection[str] = (), spare: Sequence[str] = ()) -> None:
+    console.print()
+    console.print(_as_grid(table, console, hide=hide, spare=spare))
+
+
+def _as_grid(table: Table, console: Console, *, hide: Collection[str] = (), spare: Sequence[str] = ()) -> Grid:
+    """Words make room first, then the columns `spare` are left out until the rest fits; nothing is ever cut off."""
     grid = _grid(table.title)
     kept = [position for position, name in enumerate(table.columns) if name not in hide]
+    for name in spare:
+        if sum(_least_width(table, position) + GAP_WIDTH for position in kept) > console.width:
+            kept.remove(table.columns.index(name))
     for position in kept:
         name = table.columns[position]
         longest = max((len(row.cells[position]) for row in table.rows), default=0)
-        number = name in table.numbers
-        firm = number or (position == 0 and longest <= LONG_NAME)
-        grid.add_column(_header(name, longest) if firm else name, justify="right" if number else "left", no_wrap=firm)
+        firm = _firm(table, position)
+        grid.add_column(
+            _header(name, longest) if firm else name,
+            justify="right" if name in table.numbers else "left",
+            no_wrap=firm,
+            min_width=_least_width(table, position),
+        )
     for row in table.rows:
         grid.add_row(*(_cell(row.cells[position]) for position in kept))
     return grid
+
+
+def _firm(table: Table, position: int) -> bool:
+    """Whether the cells of a column stay on one line: numbers and short names, but not numbers with long units."""
+    longest = max((len(row.cells[position]) for row in table.rows), default=0)
+    if table.columns[position] in table.numbers:
+        return longest <= LONG_NUMBER
+    return position == 0 and longest <= SHORT_NAME
+
+
+def _least_width(table: Table, position: int) -> int:
+    """What a column cannot do without: whole cells where it is firm, else whole words."""
+    texts = [row.cells[position] for row in table.rows]
+    if not _firm(table, position):
+        texts = [word for text in (*texts, table.columns[position]) for word in text.split()]
+        return min(max(map(len, texts), default=0), LONG_WORD)
+    return max([*map(len, texts), *map(len, table.columns[position].split())])
 
 
 def _header(name: str, longest: int) -> str:

@@ -9,16 +9,20 @@ from datetime import date
 
 import polars as pl
 
-from prodlens_pipeline.analysis.daily import DRIVERS, OUTCOMES, covered_window, team_days
+from prodlens_pipeline.analysis.coverage import NO_REPOSITORY, Coverage, coverage
+from prodlens_pipeline.analysis.daily import DRIVERS, OUTCOMES, team_days, told_window
 from prodlens_pipeline.analysis.family import associations
 from prodlens_pipeline.analysis.readings import SIGNIFICANT, Status
 from prodlens_pipeline.metrics.evaluate import Selection, effective_metrics, scorecard
 from prodlens_pipeline.reporting.comparison import Comparison, compare, other_window
 from prodlens_pipeline.reporting.errors import ReportError
+from prodlens_pipeline.reporting.experience import Experience, experience
 from prodlens_pipeline.reporting.flow import Flow, flow
 from prodlens_pipeline.reporting.further import Further, further
 from prodlens_pipeline.reporting.origin import About, about
+from prodlens_pipeline.reporting.panel import Panel, panel
 from prodlens_pipeline.reporting.quality import source_overlap, source_quality
+from prodlens_pipeline.reporting.scores import Scores, scores
 from prodlens_pipeline.settings import Settings
 from prodlens_pipeline.warehouse.lake import LAKE, Lake
 from prodlens_pipeline.warehouse.windows import Window
@@ -28,24 +32,7 @@ FIGURES = (
     *("marts.daily_developer", "marts.daily_repo", "marts.daily_model"),
 )
 """The tables without which there is no report."""
-NO_REPOSITORY = "unknown"
-"""The repository of sessions whose source tells none."""
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """How many of `total` things are known well enough to count; `unit` names the things."""
-
-    title: str
-    known: int
-    total: int
-    unit: str
-    meaning: str
-
-    @property
-    def share(self) -> float | None:
-        """Known of all; None where there is none."""
-        return self.known / self.total if self.total else None
+NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -55,8 +42,9 @@ class Figures:
     `scorecard` (team) and `by_developer` have the columns of `metrics.evaluate.SCORECARD`, `associations` those of
     `analysis.family`, `days` those of `analysis.daily.team_days`. `models` has one row per provider and model,
     `repositories` one per repository. `quality` and `overlap` are None in a lake that has no such mart, `flow` where
-    no pull request has a time of opening, `comparison` where none was asked for. `absent` maps tables that the lake
-    lacks to the metrics that need them.
+    no pull request has a time of opening, `panel` where too few developers can be compared, `experience` where nobody
+    answered a survey, `comparison` where none was asked for. `absent` maps tables that the lake lacks to the metrics
+    that need them.
     """
 
     window: Window
@@ -71,6 +59,9 @@ class Figures:
     quality: pl.DataFrame | None
     overlap: pl.DataFrame | None
     further: Further
+    panel: Panel | None
+    scores: Scores
+    experience: Experience | None
     comparison: Comparison | None
     absent: Mapping[str, list[str]]
     claims: pl.DataFrame = field(init=False)
@@ -119,7 +110,7 @@ def read_report(
     """
     tables = tables_of(lake)
     filled = tables.issuperset(FIGURES)
-    covered = covered_window(lake) if filled else None
+    covered = told_window(lake) if filled else None
     if repo and filled:
         _refuse_unknown_repository(lake, settings, repo)
     window = _clipped(covered, since)
@@ -137,8 +128,10 @@ def read_report(
 
 def tables_of(lake: Lake) -> set[str]:
     """The names of all tables in the lake, as `schema.table`."""
+    # duckdb_tables() would read the statistics of every table, which takes longer than the rest of the report's reads.
     rows = lake.rows(
-        "select schema_name || '.' || table_name from duckdb_tables() where database_name = $lake", {"lake": LAKE}
+        "select distinct schema_name || '.' || table_name from duckdb_columns() where database_name = $lake",
+        {"lake": LAKE},
     )
     return {name for (name,) in rows}
 
@@ -165,6 +158,11 @@ def _why_nothing(lake: Lake, filled: bool, covered: Window | None, since: date |
         return f"Nothing was read since {since}: the figures end on {last}. Ask for an earlier --since."
     calls = _span(lake, "core.llm_calls")
     commits = _span(lake, "core.commits")
+    if calls == commits == NONE:
+        return (
+            "Neither AI use nor delivery was read. Configure a source and a repository in prodlens.yaml, then run "
+            "'prod-lens run'; 'prod-lens doctor' tells what is found."
+        )
     return (
         f"There is no day for which both AI use and delivery were read, so nothing can be compared. "
         f"AI use: {calls}. Commits: {commits}. Configure both a source and a repository in prodlens.yaml that cover "
@@ -174,7 +172,7 @@ def _why_nothing(lake: Lake, filled: bool, covered: Window | None, since: date |
 
 def _span(lake: Lake, table: str) -> str:
     first, last = lake.rows(f"select min(day), max(day) from {table}")[0]
-    return f"{first} to {last}" if first else "none"
+    return f"{first} to {last}" if first else NONE
 
 
 def _figures(lake: Lake, settings: Settings, selection: Selection, tables: set[str], before: Window | None) -> Figures:
@@ -185,21 +183,24 @@ def _figures(lake: Lake, settings: Settings, selection: Selection, tables: set[s
     for metric in registry:
         if metric.table not in tables:
             absent.setdefault(metric.table, []).append(metric.title)
-    scores = scorecard(lake, metrics, selection, settings.team.name, ("team", "developer"))
-    of_team = scores.filter(pl.col("scope") == "team")
+    card = scorecard(lake, metrics, selection, settings.team.name, ("team", "developer"))
+    of_team = card.filter(pl.col("scope") == "team")
     return Figures(
         window=window,
         scorecard=of_team,
-        by_developer=scores.filter(pl.col("scope") == "developer"),
+        by_developer=card.filter(pl.col("scope") == "developer"),
         associations=associations(lake, window, selection.repo),
         days=team_days(lake, window, selection.repo),
         models=_models(lake, window),
         repositories=_repositories(lake, window),
-        coverage=_coverage(lake, window),
+        coverage=coverage(lake, window),
         flow=flow(lake, window, selection.repo),
         quality=source_quality(lake, window, tables),
         overlap=source_overlap(lake, window, tables),
-        further=Further((), (), ()) if selection.repo else further(lake, window, tables),
+        further=Further((), ()) if selection.repo else further(lake, window, tables),
+        panel=None if selection.repo else panel(lake, window, tables),
+        scores=scores(lake, window, tables),
+        experience=experience(lake, window, tables),
         comparison=compare(lake, metrics, of_team, selection, before, settings.team.name) if before else None,
         absent=absent,
     )
@@ -224,66 +225,29 @@ def _models(lake: Lake, window: Window) -> pl.DataFrame:
 
 
 def _repositories(lake: Lake, window: Window) -> pl.DataFrame:
-    """By name; the sessions that tell no repository last."""
+    """By name; the sessions that tell no repository last. Of a side that was never read nothing is known."""
     return lake.frame(
         """
+        with read as (
+            select
+                exists(select 1 from core.llm_calls) as use,
+                exists(select 1 from core.commits) as delivery
+        )
         select
-            repo, sum(sessions)::bigint as sessions, sum(cost_usd)::double as cost_usd,
-            sum(commits)::bigint as commits, sum(ai_commits)::bigint as ai_commits,
-            sum(prs_merged)::bigint as prs_merged, sum(reverts)::bigint as reverts,
-            sum(additions)::bigint as additions
-        from marts.daily_repo
+            repo,
+            case when any_value(read.use) then sum(sessions) end::bigint as sessions,
+            case when any_value(read.use) then sum(cost_usd) end::double as cost_usd,
+            case when any_value(read.delivery) then sum(commits) end::bigint as commits,
+            case when any_value(read.delivery) then sum(ai_commits) end::bigint as ai_commits,
+            case when any_value(read.delivery) then sum(prs_merged) end::bigint as prs_merged,
+            case when any_value(read.delivery) then sum(reverts) end::bigint as reverts,
+            case when any_value(read.delivery) then sum(additions) end::bigint as additions
+        from marts.daily_repo, read
         where day >= $window_start and day < $window_end
         group by repo
         order by repo = $no_repository, repo
         """,
         {**window.parameters, "no_repository": NO_REPOSITORY},
-    )
-
-
-def _coverage(lake: Lake, window: Window) -> tuple[Coverage, ...]:
-    within = "where day >= $window_start and day < $window_end"
-    mapped = "not starts_with({}, 'unknown:')"
-    sessions, owned, placed, edits, decided = lake.rows(
-        f"select count(*), count(*) filter ({mapped.format('developer_id')}), "
-        "count(*) filter (repo <> $no_repository), "
-        "coalesce(sum(suggestions), 0)::bigint, coalesce(sum(decided_suggestions), 0)::bigint "
-        f"from core.sessions {within}",
-        {**window.parameters, "no_repository": NO_REPOSITORY},
-    )[0]
-    calls, priced, complete, timed = lake.rows(
-        "select count(*), count(cost_usd), count(*) filter (not coalesce(output_underreported, false)), "
-        f"count(latency_ms) from core.llm_calls {within}",
-        window.parameters,
-    )[0]
-    commits, authored, sized = lake.rows(
-        f"select count(*), count(*) filter ({mapped.format('author_id')}), count(additions) "
-        f"from core.commits {within} and not is_bot and not is_merge",
-        window.parameters,
-    )[0]
-    return (
-        Coverage(
-            "Developer known", owned, sessions, "AI sessions", "the identity is mapped to a developer in prodlens.yaml"
-        ),
-        Coverage(
-            "Author known",
-            authored,
-            commits,
-            "commits",
-            "the author's e-mail is mapped to a developer in prodlens.yaml",
-        ),
-        Coverage(
-            "Repository known", placed, sessions, "AI sessions", "the working directory tells a configured repository"
-        ),
-        Coverage(
-            "Cost known", priced, calls, "calls to models", "the gateway logged a cost, or the model has a list price"
-        ),
-        Coverage(
-            "Output fully counted", complete, calls, "calls to models", "the client is not known to log too few tokens"
-        ),
-        Coverage("Latency measured", timed, calls, "calls to models", "the source measures start and end of a call"),
-        Coverage("Acceptance decided", decided, edits, "suggested edits", "the user applied or rejected the edit"),
-        Coverage("Size known", sized, commits, "commits", "the clone is deep enough to count changed lines"),
     )
 
 

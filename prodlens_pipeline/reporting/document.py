@@ -16,11 +16,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from prodlens_pipeline.reporting.comparison import Comparison
 from prodlens_pipeline.reporting.data import Figures, Report
+from prodlens_pipeline.reporting.experience import Experience
 from prodlens_pipeline.reporting.headline import caveats, comparison_method, family, headline
 from prodlens_pipeline.reporting.tables import result
 from prodlens_pipeline.warehouse.windows import Window
 
-SCHEMA_VERSION: Literal["1.0"] = "1.0"
+SCHEMA_VERSION: Literal["1.1"] = "1.1"
 
 Moment = Annotated[datetime, AfterValidator(lambda value: value.replace(tzinfo=UTC))]
 """The lake holds UTC without an offset; the document says it."""
@@ -128,6 +129,30 @@ class Association(_Part):
     effect_pct_low: float | None = Field(description="95% interval of effect_pct")
     effect_pct_high: float | None = Field(description="95% interval of effect_pct")
     min_detectable_r: float | None = Field(description="Found in four samples of five if it were true")
+    status: str = Field(description="What the figures are worth")
+    result: str = Field(description="What may be said, in a word or two")
+    reading: str = Field(description="The same as a sentence")
+
+
+class PanelAssociation(_Part):
+    """The same, each developer compared with themselves and with colleagues on the same day."""
+
+    driver: str = Field(description="AI use of a developer")
+    outcome: str = Field(description="Delivery of that developer")
+    lag: int = Field(description="Working days from AI use to delivery; below 0 it is a placebo")
+    is_placebo: bool = Field(description="Delivery came before the AI use")
+    developers: int = Field(description="Developers with enough days with AI use")
+    developer_days: int = Field(description="Their days with AI use whose delivery is known")
+    p_value: float | None = Field(description="p of the slope, clustered by developer")
+    q_value: float | None = Field(description="Over all comparisons of this kind")
+    effect: float | None = Field(description="Change of the outcome for a typical step of the driver, per day")
+    effect_low: float | None = Field(description="95% interval of effect")
+    effect_high: float | None = Field(description="95% interval of effect")
+    effect_pct: float | None = Field(description="The effect in percent of the outcome's mean")
+    effect_pct_low: float | None = Field(description="95% interval of effect_pct")
+    effect_pct_high: float | None = Field(description="95% interval of effect_pct")
+    min_detectable_pct: float | None = Field(description="Found in four samples of five if it were true")
+    exchanged_p_value: float | None = Field(description="How often other developers' use does as well")
     status: str = Field(description="What the figures are worth")
     result: str = Field(description="What may be said, in a word or two")
     reading: str = Field(description="The same as a sentence")
@@ -267,12 +292,61 @@ class ComparisonPart(_Part):
     metrics: list[ComparedEntry]
 
 
+class SurveyScore(_Part):
+    """What was answered in all surveys or in one. Null where too few people answered to show anything."""
+
+    scope: Literal["all surveys", "survey"] = Field(description="all surveys, or survey")
+    survey: str = Field(description="Which survey")
+    status: str = Field(description="ok, or too few respondents")
+    nps_respondents: int | None = Field(description="Who answered whether they would recommend the assistants")
+    promoters: int | None = Field(description="Of these answered 9 or 10")
+    passives: int | None = Field(description="Of these answered 7 or 8")
+    detractors: int | None = Field(description="Of these answered 0 to 6")
+    nps: float | None = Field(description="Promoters minus detractors, in points")
+    nps_low: float | None = Field(description="95% interval of nps")
+    nps_high: float | None = Field(description="95% interval of nps")
+    satisfaction_respondents: int | None = Field(description="Who answered how satisfied they are")
+    satisfied: int | None = Field(description="Of these answered 4 or 5")
+    satisfaction: float | None = Field(description="Satisfied of those who answered")
+    satisfaction_low: float | None = Field(description="95% interval of satisfaction")
+    satisfaction_high: float | None = Field(description="95% interval of satisfaction")
+    first_day: date = Field(description="UTC day of the first answer")
+    last_day: date = Field(description="UTC day of the last answer")
+    reading: str = Field(description="The same in a sentence or two")
+
+
+class SurveyAssociation(_Part):
+    """AI use of seven days and an answer, each developer compared with themselves and with colleagues."""
+
+    driver: str = Field(description="AI use")
+    outcome: Literal["nps", "satisfaction"] = Field(description="Which question: nps or satisfaction")
+    is_placebo: bool = Field(description="The seven days came after the answer")
+    developers: int = Field(description="Developers who answered in two or more weeks")
+    answers: int = Field(description="Their answers, one a week")
+    slope: float | None = Field(description="Points of the answer per unit of AI use, on its scale of comparison")
+    p_value: float | None = Field(description="p of slope, clustered by developer")
+    q_value: float | None = Field(description="Over all claims, or all placebos, of this kind")
+    effect: float | None = Field(description="Change of the answer for a typical step of AI use, in points")
+    effect_low: float | None = Field(description="95% interval of effect")
+    effect_high: float | None = Field(description="95% interval of effect")
+    min_detectable: float | None = Field(description="Found in four samples of five if it were true, in points")
+    status: str = Field(description="What the figures are worth")
+    reading: str = Field(description="The same as a sentence")
+
+
+class ExperiencePart(_Part):
+    """What developers say in surveys."""
+
+    scores: list[SurveyScore]
+    associations: list[SurveyAssociation]
+
+
 class ReportDocument(_Part):
     """A report. Lists are empty where there are no figures; what is null was not asked for or is not in the lake."""
 
     model_config = ConfigDict(frozen=True, title="ProdLens report")
 
-    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    schema_version: Literal["1.1"] = SCHEMA_VERSION
     metadata: Metadata
     headline: list[str]
     notes: list[str] = Field(description="What limits the figures")
@@ -281,6 +355,9 @@ class ReportDocument(_Part):
     trends: list[Day] = []
     associations: list[Association] = []
     associations_note: str | None = None
+    panel_associations: list[PanelAssociation] | None = Field(
+        default=None, description="Null where too few developers can be compared, or the window was not analysed so"
+    )
     models: list[ModelEntry] = []
     repositories: list[RepositoryEntry] = []
     coverage: list[CoverageEntry] = []
@@ -288,6 +365,7 @@ class ReportDocument(_Part):
     source_overlap: list[OverlapEntry] | None = None
     pull_request_funnel: list[FunnelEntry] | None = None
     lead_time: list[LeadTimeEntry] | None = None
+    experience: ExperiencePart | None = None
     comparison: ComparisonPart | None = None
     sources: list[SourceEntry]
     dead_letters: list[DeadLetterEntry]
@@ -337,6 +415,11 @@ def _parts(figures: Figures) -> dict[str, Any]:
             Association, ({**row, "result": result(row)} for row in figures.associations.iter_rows(named=True))
         ),
         "associations_note": family(figures),
+        "panel_associations": None
+        if figures.panel is None
+        else _made(
+            PanelAssociation, ({**row, "result": result(row)} for row in figures.panel.rows.iter_rows(named=True))
+        ),
         "models": _entries(ModelEntry, figures.models),
         "repositories": _entries(RepositoryEntry, figures.repositories),
         "coverage": _made(CoverageEntry, map(vars, figures.coverage)),
@@ -344,8 +427,16 @@ def _parts(figures: Figures) -> dict[str, Any]:
         "source_overlap": None if figures.overlap is None else _entries(OverlapEntry, figures.overlap),
         "pull_request_funnel": None if flow is None else _entries(FunnelEntry, flow.funnel),
         "lead_time": None if flow is None else _entries(LeadTimeEntry, flow.lead_time),
+        "experience": None if figures.experience is None else _experience(figures.experience),
         "comparison": None if compared is None else _comparison(compared),
     }
+
+
+def _experience(experience: Experience) -> ExperiencePart:
+    return ExperiencePart(
+        scores=_entries(SurveyScore, experience.scores),
+        associations=_entries(SurveyAssociation, experience.associations),
+    )
 
 
 def _comparison(comparison: Comparison) -> ComparisonPart:

@@ -14,7 +14,15 @@ import yaml
 from pydantic import BaseModel
 
 from prodlens_pipeline.reporting.data import Figures, tables_of
-from prodlens_pipeline.reporting.document import Association, ComparedEntry, Day, ScorecardEntry, compared_rows
+from prodlens_pipeline.reporting.document import (
+    Association,
+    ComparedEntry,
+    Day,
+    ScorecardEntry,
+    SurveyAssociation,
+    SurveyScore,
+    compared_rows,
+)
 from prodlens_pipeline.reporting.tables import result
 from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline.warehouse.windows import Window
@@ -60,7 +68,7 @@ _ISSUES = _Query(
     "issues",
     "One row per pull request that was merged or closed in the window: the piece of work that was asked for, and how "
     "it went.",
-    ("core.pull_requests", "core.rework"),
+    ("core.pull_requests", "core.rework", "core.sessions", "core.session_pull_requests", "marts.pull_request_scores"),
     {
         "repo": "Repository",
         "number": "Number of the pull request",
@@ -77,15 +85,36 @@ _ISSUES = _Query(
         "failing_checks": "Check runs that failed; empty where GitHub does not show checks",
         "ai_assisted": "A commit of it was, or an assistant opened it",
         "reworked_21d": "Reverted or fixed up within 21 days; empty where it is not known (yet)",
+        "sessions": "AI sessions that worked for it",
+        "input_tokens": "Uncached input of these sessions, as far as they count for it; empty where none is known",
+        "output_tokens": "Output of these sessions, as far as they count for it; empty where none is known",
+        "cost_usd": "Cost of these sessions in USD, as far as prices are known; empty where none is",
+        "debugging_cycles": "Debugging cycles of these sessions",
+        "first_time_right": "Merged with nothing to mend; empty where that is not known",
+        "complexity": "From 0 to 100; empty where nothing of it is known",
     },
     """
+    with spent as (
+        select
+            part.repo, part.number,
+            round(sum(part.share * session.tokens_in))::bigint as input_tokens,
+            round(sum(part.share * session.tokens_out))::bigint as output_tokens
+        from core.session_pull_requests as part
+        inner join core.sessions as session
+            on part.session_id = session.session_id and part.started_at = session.started_at
+        group by all
+    )
     select
         pull.repo, pull.number, pull.author_id, pull.state, pull.closed_at as finished_at,
         epoch(pull.closed_at - pull.created_at) / 3600 as hours_open, pull.commits,
         pull.additions as lines_added, pull.deletions as lines_removed, pull.changed_files, pull.review_comments,
-        pull.changes_requested, pull.failing_checks, pull.ai_assisted, rework.reworked_21d
+        pull.changes_requested, pull.failing_checks, pull.ai_assisted, rework.reworked_21d, score.sessions,
+        spent.input_tokens, spent.output_tokens, score.cost_usd, score.debugging_cycles, score.first_time_right,
+        score.complexity
     from core.pull_requests as pull
     left join core.rework as rework on pull.repo = rework.repo and pull.number = rework.number
+    left join marts.pull_request_scores as score on pull.repo = score.repo and pull.number = score.number
+    left join spent on pull.repo = spent.repo and pull.number = spent.number
     where not pull.is_bot and pull.closed_at >= $window_start and pull.closed_at < $window_end
     order by finished_at, repo, number
     """,
@@ -284,8 +313,13 @@ _ERRORS = _Query(
     order by happened_at, kind, session_id, subject, error
     """,
 )
+SURVEYS = ("survey_scores", "survey_associations")
 QUERIES = (_ISSUES, _AGENTS, _PIPELINES, _TOOL_USAGE, _DEBUGGING, _ERRORS)
-NAMES = (*("scorecard", "daily_team", "associations", "comparison"), *_WHOLE, *(query.name for query in QUERIES))
+NAMES = (
+    *("scorecard", "daily_team", "associations", "comparison", *SURVEYS),
+    *_WHOLE,
+    *(query.name for query in QUERIES),
+)
 """Every table that can be exported."""
 
 
@@ -297,6 +331,7 @@ def exported(lake: Lake, figures: Figures) -> list[Exported]:
     tables = tables_of(lake)
     return [
         *_of_report(figures),
+        *_of_surveys(figures),
         *(_whole(lake, figures.window, tables, name) for name in _WHOLE),
         *(_queried(lake, figures.window, tables, query) for query in QUERIES),
     ]
@@ -316,6 +351,19 @@ def _of_report(figures: Figures) -> list[Exported]:
         return [*shown, Exported(*compared, missing="no --compare was asked for")]
     frame = pl.DataFrame(compared_rows(figures.comparison), infer_schema_length=None)
     return [*shown, _described(*compared, ComparedEntry, frame)]
+
+
+def _of_surveys(figures: Figures) -> list[Exported]:
+    """No table of single answers: a group that is too small is in none of the figures."""
+    about = "One row for all surveys and one for each.", "One row per AI use, question and side of the answer."
+    found = figures.experience
+    if found is None:
+        missing = "nobody answered a survey in the window"
+        return [Exported(name, words, missing=missing) for name, words in zip(SURVEYS, about, strict=True)]
+    return [
+        _described(SURVEYS[0], about[0], SurveyScore, found.scores),
+        _described(SURVEYS[1], about[1], SurveyAssociation, found.associations),
+    ]
 
 
 def _described(name: str, description: str, entry: type[BaseModel], frame: pl.DataFrame) -> Exported:

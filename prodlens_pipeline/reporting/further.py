@@ -1,6 +1,6 @@
 """What the other analyses found in the same window, in their own sentences.
 
-Belongs here: reading the sentences of panel, event studies and configurations. Does not: computing or wording them.
+Belongs here: reading the sentences of event studies and configurations. Does not: computing or wording them.
 """
 
 from collections.abc import Container
@@ -14,19 +14,12 @@ _MOST = 8
 
 @dataclass(frozen=True)
 class Further:
-    """Sentences: `panel` within developers, `events` before and after interventions, `configurations` compared."""
+    """Sentences: `events` before and after interventions, `configurations` that work best."""
 
-    panel: tuple[str, ...]
     events: tuple[str, ...]
     configurations: tuple[str, ...]
 
 
-_PANEL = """
-select reading from analysis.panel_associations
-where not is_placebo and q_value < 0.05 and status in ('ok', 'low_sample')
-    and window_start = $first and window_end = $last
-order by q_value, driver, outcome, lag
-"""
 _EVENTS = """
 select reading from analysis.event_studies
 where window_start = $first and window_end = $last and status <> 'not enough data'
@@ -34,7 +27,7 @@ order by first_date, intervention, outcome
 """
 _CONFIGURATIONS = """
 select reading from analysis.model_comparison
-where window_start = $first and window_end = $last
+where window_start = $first and window_end = $last and standing = 'best'
 order by setting desc, sessions desc, configuration
 """
 
@@ -42,7 +35,6 @@ order by setting desc, sessions desc, configuration
 def further(lake: Lake, window: Window, tables: Container[str]) -> Further:
     """The sentences about exactly this window; none where it is another one than the tables were made for."""
     return Further(
-        panel=_sentences(lake, _PANEL, "analysis.panel_associations", window, tables),
         events=_sentences(lake, _EVENTS, "analysis.event_studies", window, tables),
         configurations=_sentences(lake, _CONFIGURATIONS, "analysis.model_comparison", window, tables),
     )

@@ -10,14 +10,15 @@ import polars as pl
 
 from prodlens_pipeline.analysis.associations import LOW_SAMPLE_PAIRS, MINIMUM_PAIRS
 from prodlens_pipeline.analysis.changes import MINIMUM_DAYS, Verdict
-from prodlens_pipeline.analysis.readings import WEAK_SIGHT, Status, read
+from prodlens_pipeline.analysis.coverage import WEIGHTY, WELL_COVERED
+from prodlens_pipeline.analysis.readings import WEAK_SIGHT, Status, read, read_panel
 from prodlens_pipeline.reporting.comparison import Comparison
 from prodlens_pipeline.reporting.data import Figures, Report
+from prodlens_pipeline.reporting.panel import Panel
 from prodlens_pipeline.reporting.tables import claimed_pairs
 from prodlens_pipeline.reporting.words import (
     counted,
     days,
-    label,
     measured,
     money,
     percent,
@@ -26,17 +27,14 @@ from prodlens_pipeline.reporting.words import (
     whole,
 )
 
-WELL_COVERED = 0.95
-"""A share of known things below this is worth a caveat."""
-WEIGHTY = ("Developer known", "Author known", "Repository known", "Cost known", "Output fully counted")
-"""The coverage that figures of the headline rest on."""
+_REMARK = "; an association, not a proof"
 
 
 def headline(report: Report) -> tuple[str, ...]:
     """Three sentences: AI and delivery, cost, targets. Without figures, why there are none."""
     if report.figures is None:
         return (report.nothing,)
-    whose = "The whole team's " if report.repo else ""
+    whose = "The whole team's " if report.repo and report.figures.models.height else ""
     return (_association(report.figures), whose + _cost(report.figures), _targets(report.figures))
 
 
@@ -71,10 +69,15 @@ def caveats(report: Report) -> tuple[str, ...]:
 
 
 def cited(row: dict[str, Any], *, remark: str = "") -> str:
-    """One row of the associations as a sentence with labels instead of column names, and with n and q."""
-    sentence = read({**row, "driver": label(row["driver"]), "outcome": label(row["outcome"])}).replace(" %", "%")
-    evidence = f"n = {row['n']} pairs of days, q {_q(row['q_value'])}"
-    return f"{sentence.rstrip('.')} ({evidence}{remark})."
+    """One row of the associations as a sentence, with n and q."""
+    evidence = f"n = {counted(row['n'], 'pair')} of days, q {_q(row['q_value'])}"
+    return f"{read(row).rstrip('.')} ({evidence}{remark})."
+
+
+def cited_panel(row: dict[str, Any], *, remark: str = "") -> str:
+    """One row of the panel as a sentence, with the number of developers and days, and q."""
+    days_compared = f"{row['developers']} developers, {counted(row['developer_days'], 'day')} of theirs"
+    return f"{read_panel(row).rstrip('.')} ({days_compared}, q {_q(row['q_value'])}{remark})."
 
 
 def changed(comparison: Comparison) -> tuple[str, ...]:
@@ -144,6 +147,8 @@ def family(figures: Figures) -> str:
 
 
 def _untestable(figures: Figures) -> str:
+    if missing := _never_read(figures):
+        return missing
     most = int(figures.associations.select(pl.col("n").max()).item() or 0)
     if most < MINIMUM_PAIRS:
         return (
@@ -153,26 +158,72 @@ def _untestable(figures: Figures) -> str:
     return "AI use and delivery cannot be compared: one of them does not vary beyond its weekday and trend."
 
 
+def _never_read(figures: Figures) -> str:
+    """What to add where one of the two sides was never read; empty where both were."""
+    used, delivered = figures.days["calls"].count(), figures.days["commits"].count()
+    if used and delivered:
+        return ""
+    lack, add = ("AI use", "a source of traces") if delivered else ("delivery", "a repository")
+    return (
+        f"Nothing was read of {lack}, so AI use and delivery cannot be compared: add {add} to prodlens.yaml, then run "
+        "'prod-lens run'."
+    )
+
+
 def _association(figures: Figures) -> str:
+    """The panel leads where there is one: what happens to everybody at once cannot produce its associations."""
+    if figures.panel is not None:
+        return _panel(figures.panel, figures)
     leading = claimed_pairs(figures)
     if leading.is_empty():
         return unseen(figures) + _withheld(figures)
-    row = leading.row(0, named=True)
-    return cited(row, remark="; an association, not a proof")
+    return cited(leading.row(0, named=True), remark=_REMARK)
+
+
+def _panel(panel: Panel, figures: Figures) -> str:
+    claims = panel.claims
+    if claims.height:
+        return cited_panel(claims.row(0, named=True), remark=_REMARK)
+    held = _held(panel.withheld, "delivery went with AI use of later days, or of other developers, as well")
+    return unseen_panel(panel) + held + _only_in_the_team(figures)
+
+
+def unseen_panel(panel: Panel) -> str:
+    """What a panel that found nothing could have found."""
+    tested = panel.tested
+    developers, largest = tested.select(pl.col("developers").max(), pl.col("min_detectable_pct").max()).row(0)
+    found = (
+        f"Among {counted(developers, 'developer')}, no association between a developer's AI use and delivery was found "
+        f"in {counted(tested.height, 'comparison')} with their own other days and with colleagues on the same day."
+    )
+    if largest is None:
+        return found
+    return f"{found} A difference of {largest:,.0f}% or more would have shown in four samples of five."
+
+
+def _only_in_the_team(figures: Figures) -> str:
+    if claimed_pairs(figures).is_empty():
+        return ""
+    return " The team's days as a whole show one, which something that happened to everybody at once may explain."
 
 
 def _withheld(figures: Figures) -> str:
     held = figures.pairs.filter(pl.col("status") == Status.WITHHELD).height
-    if not held:
+    return _held(held, "delivery went with AI use of later days")
+
+
+def _held(pairs: int, why: str) -> str:
+    if not pairs:
         return ""
-    why = "delivery went with AI use of later days, so something else seems to drive both"
-    return f" {counted(held, 'pair')} withheld: {why}."
+    return f" {counted(pairs, 'pair')} withheld: {why}, so something else seems to drive both."
 
 
 def _cost(figures: Figures) -> str:
     calls, unpriced, cost = figures.models.select(
         pl.col("calls").sum(), pl.col("unpriced_calls").sum(), pl.col("cost_usd").sum()
     ).row(0)
+    if not figures.days["calls"].count():
+        return "What the assistants cost is unknown: none of their calls were read."
     made = f"{counted(calls, 'call')} to models in {counted(len(figures.window.days), 'day')}"
     if calls == unpriced:
         return f"{made}: what they cost is unknown."
@@ -192,7 +243,9 @@ def _targets(figures: Figures) -> str:
     titles = {verdict: verdicts.filter(pl.col("verdict") == verdict)["title"].to_list() for verdict in ("pass", "fail")}
     missing = verdicts.height - len(titles["pass"]) - len(titles["fail"])
     failed = f" ({'; '.join(titles['fail'])})" if titles["fail"] else ""
+    passed = len(titles["pass"])
     met = (
-        f"Of {counted(verdicts.height, 'target')}, {len(titles['pass'])} are met, {len(titles['fail'])} missed{failed}"
+        f"Of {counted(verdicts.height, 'target')}, {passed} {'is' if passed == 1 else 'are'} met, "
+        f"{len(titles['fail'])} missed{failed}"
     )
     return f"{met}, and for {missing} there is not enough data." if missing else f"{met}."

@@ -8,23 +8,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
+import polars as pl
 from markupsafe import Markup
 
 from prodlens_pipeline.metrics.registry import METRICS
 from prodlens_pipeline.reporting import tables
 from prodlens_pipeline.reporting.comparison import Comparison
 from prodlens_pipeline.reporting.data import Figures, Report
+from prodlens_pipeline.reporting.experience import Experience
+from prodlens_pipeline.reporting.experience_tables import association_table, score_table
 from prodlens_pipeline.reporting.flow import Flow
 from prodlens_pipeline.reporting.glossary import BY_HEADER, TERMS
 from prodlens_pipeline.reporting.headline import (
     caveats,
     changed,
     cited,
+    cited_panel,
     comparison_method,
     comparison_summary,
     family,
     headline,
     unseen,
+    unseen_panel,
 )
 from prodlens_pipeline.reporting.periods import Series, by_period
 from prodlens_pipeline.reporting.tables import Table
@@ -82,6 +87,10 @@ def _sections(report: Report, figures: Figures) -> dict[str, object]:
         "lags": list(_lags(figures)),
         "pairs": tables.pair_table(figures),
         "further": figures.further,
+        "complexity": tables.complexity_table(figures.scores),
+        "cost_sources": tables.cost_source_table(figures.scores),
+        "configurations": tables.configuration_table(figures.scores),
+        "panel": None if figures.panel is None else tables.panel_table(figures.panel),
         "cost": _cost(figures),
         "models": tables.model_table(figures),
         "repositories": tables.repository_table(figures),
@@ -92,8 +101,17 @@ def _sections(report: Report, figures: Figures) -> dict[str, object]:
         "funnel": None if figures.flow is None else _funnel(figures.flow),
         "lead_time": None if figures.flow is None else tables.lead_time_table(figures.flow),
         "comparison": None if figures.comparison is None else _comparison(figures.comparison),
+        "experience": None if figures.experience is None else _experience(figures.experience),
         "terms": TERMS,
         "metrics": METRICS,
+    }
+
+
+def _experience(experience: Experience) -> dict[str, object]:
+    return {
+        "sentences": experience.sentences,
+        "scores": score_table(experience),
+        "associations": association_table(experience),
     }
 
 
@@ -107,6 +125,10 @@ def _comparison(comparison: Comparison) -> dict[str, object]:
 
 
 def _findings(figures: Figures) -> list[str]:
+    """What the panel found, for it leads where there is one; else what the team's days did."""
+    if figures.panel is not None:
+        within = figures.panel.claims.head(FINDINGS).iter_rows(named=True)
+        return [cited_panel(row) for row in within] or [unseen_panel(figures.panel)]
     claims = tables.claimed_pairs(figures)
     return [cited(row) for row in claims.head(FINDINGS).iter_rows(named=True)] or [unseen(figures)]
 
@@ -117,9 +139,17 @@ def _trends(figures: Figures, series: Series) -> Iterator[Figure]:
     for name in TRENDS:
         # Only zeros and unknown days are no trend: an empty chart would read as "nothing".
         if not series.rows[name].null_count() or (series.rows[name].drop_nulls() != 0).any():
-            svg = Markup(trend_chart(series, name))  # noqa: S704 - vega escapes its texts
+            svg = Markup(trend_chart(series, name, _target(figures, series, name)))  # noqa: S704 - vega escapes its texts
             description = f"{titled(name)} by {series.period}, {span(figures.window)}"
             yield Figure(svg, titled(name), description, tables.trend_table(series, (name,)))
+
+
+def _target(figures: Figures, series: Series, name: str) -> float | None:
+    """That of merged pull requests, which is one per week."""
+    if name != "prs_merged" or series.period != "week":
+        return None
+    found = figures.scorecard.filter(pl.col("metric") == "pr_throughput")["threshold"]
+    return found[0] if len(found) else None
 
 
 def _trend_legend(series: Series) -> str:

@@ -15,16 +15,19 @@ from prodlens_pipeline.reporting.headline import (
     caveats,
     changed,
     cited,
+    cited_panel,
     comparison_method,
     comparison_summary,
     headline,
     unseen,
+    unseen_panel,
 )
 from prodlens_pipeline.reporting.tables import Table
 from prodlens_pipeline.reporting.words import NOT_ENOUGH_DATA, counted, span
 
 MARKS = {"pass": "✅ pass", "fail": "❌ fail", "changed": "⚠️ changed"}
 MOST_TARGETS, MOST_ASSOCIATIONS, MOST_CHANGES, MOST_CAVEATS = 22, 6, 6, 6
+MOST_SENTENCES = 3
 _ACTIVE = re.compile(r"([\\`*_{}\[\]<>|#!@~&$])")
 
 
@@ -37,7 +40,8 @@ def render_markdown(report: Report) -> str:
         *_caveats(report),
     ]
     if report.figures:
-        lines += [*_targets(report, report.figures), *_associations(report.figures), *_changes(report.figures)]
+        lines += [*_targets(report, report.figures), *_associations(report.figures), *_experience(report.figures)]
+        lines += _changes(report.figures)
     about = report.about
     commit = f", commit {about.git_commit[:12]}" if about.git_commit else ""
     origin = f"ProdLens {about.version}{commit}, configuration {about.config_hash}, snapshot {about.snapshot}"
@@ -76,8 +80,21 @@ def _targets(report: Report, figures: Figures) -> list[str]:
 
 def _associations(figures: Figures) -> list[str]:
     claimed = tables.claimed_pairs(figures)
+    if figures.panel is not None:
+        within = islice(figures.panel.claims.iter_rows(named=True), MOST_ASSOCIATIONS)
+        return _section("AI use and delivery", [cited_panel(row) for row in within] or [unseen_panel(figures.panel)])
     said = [cited(row) for row in islice(claimed.iter_rows(named=True), MOST_ASSOCIATIONS)] or [unseen(figures)]
-    return ["", "### AI use and delivery", "", *_items(said)]
+    return _section("AI use and delivery", said)
+
+
+def _section(title: str, said: list[str]) -> list[str]:
+    return ["", f"### {title}", "", *_items(said)]
+
+
+def _experience(figures: Figures) -> list[str]:
+    if figures.experience is None:
+        return []
+    return ["", "### What developers say", "", *_items(figures.experience.sentences[:MOST_SENTENCES])]
 
 
 def _changes(figures: Figures) -> list[str]:

@@ -53,3 +53,11 @@ def write_csv(lake: Lake, report: Report, folder: Path) -> int:
         raise ReportError(report.nothing)
     about = "\n".join(f"- {': '.join(row.cells)}" for row in about_table(report).rows)
     return len(write_folder(folder, exported(lake, report.figures), about)) - 1
+
+
+def write_tables(lake: Lake, report: Report, folder: Path) -> int:
+    """Write the same tables as JSON files into `folder`, and return how many there are; none without figures."""
+    from prodlens_pipeline.reporting.exports import exported
+    from prodlens_pipeline.reporting.json_folder import write_folder
+
+    return len(write_folder(folder, exported(lake, report.figures))) if report.figures else 0

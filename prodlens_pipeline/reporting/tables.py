@@ -4,19 +4,22 @@ Belongs here: which columns a reader sees, in which words. Does not: layout.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from prodlens_pipeline.analysis.changes import Verdict
+from prodlens_pipeline.analysis.coverage import NO_REPOSITORY, Coverage
 from prodlens_pipeline.analysis.readings import SIGNIFICANT, Status
 from prodlens_pipeline.metrics.registry import METRICS
 from prodlens_pipeline.reporting.comparison import ComparedMetric, Comparison
-from prodlens_pipeline.reporting.data import NO_REPOSITORY, Coverage, Figures, Report
+from prodlens_pipeline.reporting.data import Figures, Report
 from prodlens_pipeline.reporting.flow import Flow
+from prodlens_pipeline.reporting.panel import Panel
 from prodlens_pipeline.reporting.periods import Series
+from prodlens_pipeline.reporting.scores import PARTS, Scores
 from prodlens_pipeline.reporting.words import (
     NONE,
     UNKNOWN,
@@ -31,6 +34,7 @@ from prodlens_pipeline.reporting.words import (
     moment,
     money,
     percent,
+    plain,
     probability,
     quantity,
     span,
@@ -166,6 +170,28 @@ def result(one: dict[str, Any]) -> str:
     return "significant (low sample)" if status == Status.LOW_SAMPLE else "significant"
 
 
+def panel_table(panel: Panel) -> Table:
+    """One row per driver and outcome compared within developers, at its lag with the smallest p."""
+    numbers = ("Lag", "Step up goes with [95%]", "q", "Developers", "Days of developers")
+    head = ("AI use", "Delivery", *numbers, "Result")
+    return _table("Within developers", head, map(_within, _named(panel.pairs)), *numbers)
+
+
+def _within(one: dict[str, Any]) -> Row:
+    return Row(
+        (
+            titled(one["driver"]),
+            label(one["outcome"]),
+            str(one["lag"]),
+            estimate(one["effect_pct"], one["effect_pct_low"], one["effect_pct_high"], digits=0, unit="%"),
+            probability(one["q_value"]),
+            whole(one["developers"]),
+            whole(one["developer_days"]),
+            result(one),
+        )
+    )
+
+
 def lag_table(figures: Figures, driver: str, outcome: str) -> Table:
     """One row per lag of one pair, with the descriptive correlation of the untreated days."""
     rows = figures.associations.filter((pl.col("driver") == driver) & (pl.col("outcome") == outcome))
@@ -205,10 +231,13 @@ def model_table(figures: Figures) -> Table:
         "Price unknown",
         "Prompt tokens",
         "Output tokens",
+        "Cost per 1,000 tokens",
     )
 
     def row(one: dict[str, Any]) -> Row:
         share = one["cost_usd"] / spent if one["cost_usd"] is not None and spent else None
+        tokens = (one["prompt_tokens"] or 0) + (one["output_tokens"] or 0)
+        priced = one["cost_usd"] is not None and tokens and not one["unpriced_calls"]
         counts = ("calls", "failed_calls", "unpriced_calls", "prompt_tokens", "output_tokens")
         return Row(
             (
@@ -217,10 +246,59 @@ def model_table(figures: Figures) -> Table:
                 money(one["cost_usd"]),
                 percent(share),
                 *(whole(one[name]) for name in counts),
+                money(1000 * one["cost_usd"] / tokens if priced else None),
             )
         )
 
     return _table("Cost and models", head, map(row, _named(figures.models)), *head[2:])
+
+
+def complexity_table(scores: Scores) -> Table:
+    """One row for sessions and one for merged pull requests: the mean of each part of the complexity."""
+    head = ("Complexity of", "Mean, of 100", "Retries", "Failing checks", "Debugging", "Code changes", "n")
+
+    def row(one: dict[str, Any]) -> Row:
+        return Row((one["subject"], *(plain(one[name]) for name in ("complexity", *PARTS)), whole(one["n"])))
+
+    return _table("Parts of the complexity", head, map(row, _named(scores.complexity)), *head[1:])
+
+
+def cost_source_table(scores: Scores) -> Table:
+    """One row per way to know the cost of a call."""
+    head = ("Cost known from", "Calls", "Cost")
+    rows = (
+        Row((titled(one["cost_source"]), whole(one["calls"]), money(one["cost_usd"]))) for one in _named(scores.costs)
+    )
+    return _table("Where costs are known from", head, rows, *head[1:])
+
+
+def configuration_table(scores: Scores) -> Table:
+    """One row per model and client version."""
+    head = ("Configuration", "Standing", "Success [95%]", "Cost of a session [95%]", "Minutes [95%]", "Sessions")
+
+    def row(one: dict[str, Any]) -> Row:
+        shares = [one[name] for name in ("success_rate", "success_low", "success_high")]
+        success = NONE if None in shares else f"{percent(shares[0])} [{percent(shares[1])}, {percent(shares[2])}]"
+        return Row(
+            (
+                f"{titled(one['setting'])}: {one['configuration']}",
+                one["standing"],
+                success,
+                _with_interval(money, one["cost_usd"], one["cost_low"], one["cost_high"]),
+                _with_interval(plain, one["duration_minutes"], one["duration_low"], one["duration_high"]),
+                whole(one["sessions"]),
+            )
+        )
+
+    return _table("Configurations side by side", head, map(row, _named(scores.configurations)), *head[2:])
+
+
+def _with_interval(
+    show: Callable[[float | None], str], value: float | None, low: float | None, high: float | None
+) -> str:
+    if value is None:
+        return UNKNOWN
+    return show(value) if low is None or high is None else f"{show(value)} [{show(low)}, {show(high)}]"
 
 
 def repository_table(figures: Figures) -> Table:

@@ -7,6 +7,7 @@ What is not known is said to be so: `None` never becomes 0.
 
 from datetime import datetime
 
+from prodlens_pipeline.analysis.labels import LABELS as SERIES
 from prodlens_pipeline.warehouse.windows import Window
 
 UNKNOWN = "unknown"
@@ -14,15 +15,11 @@ NOT_ENOUGH_DATA = "not enough data"
 NONE = "-"
 
 LABELS = {
-    "sessions": "AI sessions",
-    "calls": "calls to models",
-    "active_hours": "hours with AI use",
-    "output_tokens": "output tokens",
-    "cost_usd": "AI cost",
-    "accepted_lines": "accepted lines",
-    "commits": "commits",
-    "prs_merged": "merged pull requests",
-    "additions": "added lines",
+    **SERIES,
+    "list_price": "list price of the tokens",
+    "gateway_cache": "the gateway's own cache, at no cost",
+    "unpriced": "no known price",
+    "client_version": "client",
     "litellm": "LiteLLM log",
     "claude_code": "Claude Code transcripts",
     "git": "git history",

@@ -342,9 +342,9 @@ def test_every_row_has_a_sentence_that_claims_no_cause() -> None:
 
 def test_a_finding_reads_with_its_size_and_its_interval() -> None:
     row = family(team(120)).row(by_predicate=pl.col("lag") == 1, named=True)
-    assert f"outcome {row['effect_pct']:.0f} % higher" in row["reading"]
+    assert f"{row['effect_pct']:.0f}% more outcome" in row["reading"]
     assert "1 working day later" in row["reading"]
-    assert f"{row['effect_pct_low']:+.3g} %" in row["reading"]
+    assert f"{row['effect_pct_low']:+.3g}%" in row["reading"]
 
 
 def test_nothing_found_in_a_small_sample_reads_as_not_seen() -> None:

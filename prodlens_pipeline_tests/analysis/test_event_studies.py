@@ -112,7 +112,7 @@ def test_an_effect_is_found_with_its_size_and_in_words() -> None:
     assert row["q_value"] < 0.05
     assert row["effect_pct_low"] <= 80 <= row["effect_pct_high"]
     assert row["effect_low"] > 0
-    assert "higher" in row["reading"] and "had not reached" in row["reading"] and "cause" not in row["reading"]
+    assert "more commits" in row["reading"] and "had not reached" in row["reading"] and "cause" not in row["reading"]
 
 
 def test_adopters_who_were_drifting_away_anyway_are_refused() -> None:

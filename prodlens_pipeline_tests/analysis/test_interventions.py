@@ -1,7 +1,7 @@
 """Interventions: the right developers, on the right day, and only where the days before are known."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -10,11 +10,13 @@ import pytest
 from prodlens_pipeline.analysis.interventions import Kind, adoptions, interventions, model_switches
 from prodlens_pipeline.settings import Intervention as Configured
 from prodlens_pipeline.settings import SettingsError, load_settings
+from prodlens_pipeline.warehouse.config_history import record_configuration
 from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline.warehouse.windows import Window
 from prodlens_pipeline_tests.pipeline import lake_in_memory
 
 MONDAY = date(2026, 1, 5)
+MORNING = datetime(2026, 1, 5, 9)  # noqa: DTZ001 - the lake holds UTC without a zone
 
 
 def on(day: int) -> date:
@@ -66,18 +68,22 @@ def lake() -> Iterator[Lake]:
         yield opened
 
 
-def ran(lake: Lake, config_hash: str, day: int) -> None:
+def ran(lake: Lake, day: int, **digests: str) -> None:
+    """A run with a configuration, on a day."""
+    config_hash = "".join(digests.values()).ljust(16, "0")
+    record_configuration(lake, config_hash, digests, "run")
     lake.execute(
-        "insert into ops.etl_runs by name select 'a' as asset, 'r' as run_id, 0 as rows, $hash as config_hash, "
-        "'c' as code_version, $at as started_at, $at as finished_at",
-        {"hash": config_hash, "at": datetime(2026, 1, 5, tzinfo=UTC) + timedelta(days=day)},
+        "update ops.config_history set first_seen_at = $at where config_hash = $hash and first_seen_at > $later",
+        {"hash": config_hash, "at": MORNING + timedelta(days=day), "later": MORNING + timedelta(days=180)},
     )
 
 
 def test_a_warehouse_tells_adoptions_settings_and_changes_of_the_configuration(lake: Lake) -> None:
-    ran(lake, "aaaaaaaaaaaaaaaa", 3)
-    ran(lake, "bbbbbbbbbbbbbbbb", 60)
-    ran(lake, "aaaaaaaaaaaaaaaa", 70)
+    ran(lake, 3, model_policy="a")
+    ran(lake, 30, model_policy="a")
+    ran(lake, 50, model_policy="a", thresholds="x", interventions="y")
+    ran(lake, 60, model_policy="b", thresholds="x", interventions="y")
+    ran(lake, 70, model_policy="a", thresholds="x", interventions="y", sources="s")
     configured = [
         Configured.model_validate({"name": "pairing", "date": on(45).isoformat(), "developers": ["ben"]}),
         Configured.model_validate({"name": "new office", "date": on(20).isoformat()}),
@@ -88,7 +94,12 @@ def test_a_warehouse_tells_adoptions_settings_and_changes_of_the_configuration(l
         ("AI adoption", "adoption", {"ben": on(50)}),
         ("pairing", "configured", {"ben": on(45)}),
         ("new office", "configured", {"ana": on(20), "ben": on(20)}),
-        ("configuration bbbbbbbb", "configuration change", {"ana": on(60), "ben": on(60)}),
+        ("configuration bxy00000 (model_policy)", "configuration change", {"ana": on(60), "ben": on(60)}),
+        (
+            "configuration axys0000 (model_policy, sources; it changes what is measured)",
+            "configuration change",
+            {"ana": on(70), "ben": on(70)},
+        ),
     ]
 
 

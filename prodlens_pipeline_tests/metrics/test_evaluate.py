@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -54,6 +55,38 @@ def test_a_new_metric_is_one_entry(lake):
         ("repo", "org/app"): (0.75, 4, "pass"),
         ("repo", "org/api"): (0.25, 4, "fail"),
     }
+
+
+def test_metrics_of_one_table_asked_together_are_each_metric_alone(lake):
+    metrics = [
+        toy(name="a"),
+        toy(name="b", value="max(good)"),
+        toy(name="c", where="good > 1"),
+        toy(name="d", repo=None, value="$window_days"),
+    ]
+    scopes = ("team", "developer", "repo")
+    together = scorecard(lake, metrics, WEEK, "platform", scopes).rows()
+    assert together == [row for one in metrics for row in scorecard(lake, [one], WEEK, "platform", scopes).rows()]
+    assert {row[0] for row in together} == {"a", "b", "c", "d"}
+
+
+def test_a_regression_is_a_fall_of_more_than_ten_points_within_a_repository(lake):
+    lake.execute(
+        "create table marts.session_scores as select * from (values "
+        "('org/app', 1, 10, 0), ('org/app', 3, 10, 0), ('org/app', 2, 8, 2), ('org/app', 4, 9, 1), "
+        "('org/api', 1, 1, 9), ('org/api', 2, 1, 9), ('org/api', 3, 0, null), ('unknown', 4, 0, 9)"
+        ") as t(repo, hour, tests_passed, tests_failed)"
+    )
+    lake.execute("alter table marts.session_scores add column started_at timestamp")
+    lake.execute("alter table marts.session_scores add column day date")
+    lake.execute(
+        "update marts.session_scores set day = '2026-03-02', started_at = timestamp '2026-03-02' + to_hours(hour)"
+    )
+    (metric,) = [metric for metric in METRICS if metric.name == "test_regressions"]
+    card = scorecard(lake, [replace(metric, minimum_sample=1)], WEEK, "platform", ("team", "repo"))
+    found = {row["subject"]: (row["value"], row["n"], row["verdict"]) for row in card.to_dicts()}
+    # 100 % to 80 % is one; 80 % to 100 % and 100 % to 90 % are none; a session without tests is none.
+    assert found == {"platform": (1, 6, "fail"), "org/app": (1, 4, "fail"), "org/api": (0, 2, "pass")}
 
 
 def test_below_its_minimum_sample_a_metric_has_no_value(lake):

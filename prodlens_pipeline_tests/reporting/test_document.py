@@ -22,8 +22,9 @@ def test_the_document_keeps_its_schema_and_holds_all_parts(rich: Project) -> Non
     document = json.loads(render_json(rich.report(since=date(2026, 2, 16), compared="previous")))
     checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
     jsonschema.Draft202012Validator(json_schema(), format_checker=checker).validate(document)
-    assert [key for key, value in document.items() if not value] == ["sources", "dead_letters"]
-    assert document["schema_version"] == "1.0"
+    empty = [key for key, value in document.items() if not value]
+    assert empty == ["panel_associations", "experience", "sources", "dead_letters"]
+    assert document["schema_version"] == "1.1"
     assert document["metadata"]["window"] == {"first_day": "2026-02-16", "last_day": "2026-03-27"}
     assert document["metadata"]["snapshot_at"].endswith("Z")
     assert document["metadata"]["newest_runs"][0]["run_id"] == "run-1"

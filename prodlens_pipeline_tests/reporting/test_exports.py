@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from prodlens_pipeline.reporting.csv_folder import as_csv
 from prodlens_pipeline.reporting.exports import NAMES
-from prodlens_pipeline.reporting.output import write_csv
+from prodlens_pipeline.reporting.output import write_csv, write_tables
 from prodlens_pipeline.warehouse.models import SqlModel
 from prodlens_pipeline_tests.reporting.projects import START, Project, Work, add_tables, fill, opened
 
@@ -28,6 +29,7 @@ def export(project: Project, folder: Path) -> Path:
     report = project.report()
     with project.lake.reading():
         write_csv(project.lake, report, folder)
+        write_tables(project.lake, report, folder)
     return folder
 
 
@@ -55,9 +57,18 @@ def folder(models: dict[str, SqlModel], tmp_path_factory: pytest.TempPathFactory
             for call in called
             if call["program"] == "pytest"
         ]  # fmt: skip
-        add_tables(project.lake, models, {"core.tool_calls": called, "core.test_runs": runs, "core.retries": []})
+        worked = {
+            "session_id": "s0", "started_at": MORNING, "day": START, "developer_id": "ana",
+            "repo": "org/app", "number": 0,
+            "basis": "link", "confidence": 1.0, "share": 0.5, "cost_usd": 0.005,
+        }  # fmt: skip
+        scored = {"repo": "org/app", "number": 0, "sessions": 1, "cost_usd": 0.005, "complexity": 12.5}
+        made = {"core.tool_calls": called, "core.test_runs": runs, "core.retries": []}
+        made |= {"core.session_pull_requests": [worked], "marts.pull_request_scores": [scored]}
+        add_tables(project.lake, models, made)
         (base / "out").mkdir()
-        (base / "out" / "source_quality.csv").write_text("of an earlier export")
+        for ending in ("csv", "json"):
+            (base / "out" / f"source_quality.{ending}").write_text("of an earlier export")
         (base / "out" / "mine.txt").write_text("mine")
         return export(project, base / "out")
 
@@ -68,7 +79,7 @@ def test_every_table_is_there_or_said_not_to_be(folder: Path) -> None:
     missing = {name for name in NAMES if f"## {name}.csv: not there" in readme}
     assert written | missing == set(NAMES)
     assert written & missing == set()
-    assert missing == {"comparison", "source_quality", "pull_request_scores", "run_scores"}
+    assert missing == {"comparison", "source_quality", "run_scores", "survey_scores", "survey_associations"}
     assert "the warehouse has no table marts.source_quality yet" in readme
 
 
@@ -107,6 +118,21 @@ def test_issues_are_the_pull_requests_that_ended(folder: Path) -> None:
         ("2", "closed", "6.0"),
     ]
     assert all(row["reworked_21d"] == "" for row in issues)
+    spent = ("sessions", "input_tokens", "output_tokens", "cost_usd", "complexity")
+    assert [issues[0][name] for name in spent] == ["1", "50", "25", "0.00500000", "12.5"]
+    assert [issues[1][name] for name in spent] == [""] * 5
+
+
+def test_the_same_tables_are_handed_out_as_json_with_their_words(folder: Path) -> None:
+    assert {path.stem for path in folder.glob("*.json")} == {path.stem for path in folder.glob("*.csv")}
+    tools = json.loads((folder / "tool_usage.json").read_text())
+    assert tools["columns"].keys() == tools["rows"][0].keys()
+    assert [(row["tool"], row["calls"], row["day"]) for row in tools["rows"]] == [
+        ("Bash", 4, "2026-01-05"),
+        ("Edit", 3, "2026-01-05"),
+    ]
+    issue = json.loads((folder / "issues.json").read_text())["rows"][0]
+    assert (issue["cost_usd"], issue["reworked_21d"], issue["finished_at"]) == (0.005, None, "2026-01-05T15:00:00Z")
 
 
 def test_what_is_unknown_is_empty_and_times_are_utc(folder: Path) -> None:

@@ -19,7 +19,7 @@ def test_it_is_short_and_its_table_is_whole(rich: Project) -> None:
 
 
 def test_significant_associations_are_in_it(association: Report) -> None:
-    assert "AI sessions goes with commits" in render_markdown(association).split("### AI use and delivery")[1]
+    assert "AI sessions goes with 60% more commits" in render_markdown(association).split("### AI use and delivery")[1]
 
 
 def test_names_are_no_markup(empty: Report) -> None:

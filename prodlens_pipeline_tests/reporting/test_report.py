@@ -96,7 +96,7 @@ class _Page(HTMLParser):
 
 def test_an_association_leads_with_its_sample_and_interval(association: Report) -> None:
     first = headline(association)[0]
-    assert re.search(r"AI sessions goes with commits \d+% higher \(95% interval .* 1 working day later", first)
+    assert re.search(r"AI sessions goes with \d+% more commits \(95% interval .*\) 1 working day later", first)
     assert re.search(r"n = 5\d pairs of days, q < 0\.001", first)
 
 
@@ -231,9 +231,25 @@ def test_use_and_delivery_on_different_days_say_so(models: dict[str, SqlModel], 
         assert "AI use: 2026-01-05 to 2026-01-09. Commits: 2026-03-02 to 2026-03-06." in words
 
 
-def test_a_team_without_commits_says_so(models: dict[str, SqlModel], tmp_path: Path) -> None:
-    report = made_report(tmp_path, models, Work(sessions=[3] * 5, commits=[]))
-    assert "Commits: none." in report.nothing
+@pytest.mark.parametrize(
+    ("work", "words", "known", "unknown"),
+    [
+        (Work(sessions=[3] * 9, commits=[]), "Nothing was read of delivery", "error_rate", "commit_frequency"),
+        (Work(sessions=[], commits=[3] * 9), "Nothing was read of AI use", "commit_frequency", "error_rate"),
+    ],
+)
+def test_one_side_alone_has_its_own_figures(
+    work: Work, words: str, known: str, unknown: str, models: dict[str, SqlModel], tmp_path: Path
+) -> None:
+    report = made_report(tmp_path, models, work)
+    assert report.figures
+    values = {row["metric"]: row["value"] for row in report.figures.scorecard.to_dicts()}
+    assert values[known] is not None
+    assert values[unknown] is None
+    assert words in headline(report)[0]
+    for text in (_console(report), render_html(report)):
+        assert words in " ".join(text.split())
+        assert "NaN" not in text
 
 
 def test_one_repository_has_its_own_delivery(two_repositories: Project) -> None:
