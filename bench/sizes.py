@@ -13,9 +13,9 @@ class Size:
     repeats: int
     scale_repeats: int
     transcript_bytes: int
-    log_bytes: int
-    pandas_share: float
-    """How much of the logs pandas reads."""
+    log_bytes: tuple[int, ...]
+    pandas_bytes: int
+    """How much of the logs pandas reads; its time is scaled."""
     backfill_days: int
     single_days: int
     """How many of these are made with one run per partition."""
@@ -36,8 +36,8 @@ SIZES = {
             repeats=2,
             scale_repeats=1,
             transcript_bytes=100 * MIB,
-            log_bytes=100 * MIB,
-            pandas_share=0.25,
+            log_bytes=(100 * MIB,),
+            pandas_bytes=25 * MIB,
             backfill_days=90,
             single_days=1,
             latencies=5,
@@ -51,13 +51,13 @@ SIZES = {
             repeats=3,
             scale_repeats=2,
             transcript_bytes=500 * MIB,
-            log_bytes=1024 * MIB,
-            pandas_share=0.05,
+            log_bytes=(100 * MIB, 1024 * MIB, 5 * 1024 * MIB),
+            pandas_bytes=50 * MIB,
             backfill_days=365,
             single_days=5,
             latencies=20,
             teams=60,
-            scale_bytes=(128 * MIB, 256 * MIB, 512 * MIB, 1024 * MIB),
+            scale_bytes=(128 * MIB, 512 * MIB, 1024 * MIB, 5 * 1024 * MIB),
             scale_days=(30, 90, 365, 1000),
             scale_developers=(8, 32, 100, 200),
         ),

@@ -32,7 +32,7 @@ from prodlens_pipeline.traces.collect import collect_traces
 from prodlens_pipeline.traces.prices import PRICES
 from prodlens_pipeline.traces.registry import configured
 from prodlens_pipeline.warehouse.contracts import Contract
-from prodlens_pipeline.warehouse.lake import LAKE, Lake, Location, Query, open_lake
+from prodlens_pipeline.warehouse.lake import LAKE, SCHEMAS, Lake, Location, Query, open_lake
 from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline.warehouse.models import SqlModel, load_models
 from prodlens_pipeline.warehouse.windows import Window
@@ -92,7 +92,7 @@ def stock(settings: Settings, windows: Sequence[Window]) -> int:
     with open_lake(Location.of(settings)) as landed:
         tables = list(_frames(settings, landed, file))
         with _lake_of(file) as lake:
-            for schema in ("raw", "core", "marts"):
+            for schema in SCHEMAS:
                 lake.execute(f"create schema {schema}")
             for contract in {*python_contracts(), *(contract for contract, _ in tables)}:
                 columns = ", ".join(f"{column.name} {column.type}" for column in contract.columns)

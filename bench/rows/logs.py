@@ -11,25 +11,31 @@ from bench.table import Result, Table, Target, compared, samples
 _TYPES = {"gateway": "litellm", "spans": "otlp"}
 _MAKERS = {"gateway": inputs.gateway_log, "spans": inputs.spans}
 _TITLES = {"gateway": "LiteLLM gateway logs", "spans": "OTLP spans"}
+_LARGE = 2 * 1024 * inputs.MIB
+"""Above it there is one turn, without polars, which holds all spans of all attributes in memory."""
 FLOOR, PANDAS = "DuckDB read_ndjson (floor)", "pandas json_normalize"
 
 
 def measure(size: Size, work: Path) -> Result:
-    """Both kinds, one after the other."""
+    """Both kinds in every size, one after the other."""
     tables: list[Table] = []
     targets: list[Target] = []
     raw: dict[str, object] = {}
     for kind, make in _MAKERS.items():
-        folder = make(work / f"{kind}-{size.log_bytes}", size.log_bytes)
-        measured = interleaved(contenders(kind, folder, work / "home", size), size.repeats)
-        records = {one.contender.name: _records(one) for one in measured}
-        about = (
-            f"{inputs.bytes_of(folder) / inputs.MIB:,.0f} MiB in {len(list(folder.glob('*.jsonl'))):,} files: the "
-            f"capture, copied with new ids and times; {size.repeats} interleaved repeats."
-        )
-        tables += [compared(_TITLES[kind], measured, about, {"counted": records}), phases(measured[0], "Ours")]
-        targets += _targets(kind, measured)
-        raw[kind] = samples(measured)
+        for log_bytes in size.log_bytes:
+            folder = make(work / f"{kind}-{log_bytes}", log_bytes)
+            repeats = 1 if log_bytes > _LARGE else size.repeats
+            measured = interleaved(contenders(kind, folder, work / "home", log_bytes, size.pandas_bytes), repeats)
+            mib = f"{inputs.bytes_of(folder) / inputs.MIB:,.0f} MiB"
+            about = (
+                f"{mib} in {len(list(folder.glob('*.jsonl'))):,} files: the capture, copied with new ids and times; "
+                f"{repeats} interleaved repeats."
+            )
+            records = {one.contender.name: _records(one) for one in measured}
+            title = f"{_TITLES[kind]}, {mib}"
+            tables += [compared(title, measured, about, {"counted": records}), phases(measured[0], f"Ours: {title}")]
+            targets += _targets(f"{kind}, {mib}", measured)
+            raw[f"{kind} {mib}"] = samples(measured)
     return Result(
         2,
         "Read gateway logs and spans",
@@ -44,14 +50,15 @@ def measure(size: Size, work: Path) -> Result:
     )
 
 
-def contenders(kind: str, folder: Path, home: Path, size: Size) -> list[Contender]:
+def contenders(kind: str, folder: Path, home: Path, log_bytes: int, pandas_bytes: int) -> list[Contender]:
     """The first is ours, the second the floor, the last pandas."""
     files = len(list(folder.glob("*.jsonl")))
-    part = max(round(files * size.pandas_share), 1)
+    part = max(round(files * min(pandas_bytes / log_bytes, 1)), 1)
+    polars = Contender("polars scan_ndjson", python("contenders.logs", "polars", kind, folder))
     return [
         Contender("prodlens: archive, redact, tables", python("contenders.ours", _TYPES[kind], folder, home)),
         Contender(FLOOR, python("contenders.logs", "duckdb", kind, folder)),
-        Contender("polars scan_ndjson", python("contenders.logs", "polars", kind, folder)),
+        *([] if log_bytes > _LARGE else [polars]),
         Contender(
             PANDAS,
             python("contenders.logs", "pandas", kind, folder, str(part)),

@@ -1,6 +1,6 @@
 """Row 6: how time and memory grow with bytes, days and developers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import altair as alt
@@ -41,31 +41,37 @@ def measure(size: Size, work: Path) -> Result:
                 "Time and memory",
                 ["grows with", "size", "s: median", "CPU s: median", "peak MiB"],
                 lines,
-                "![CPU time against size](pictures/scaling.svg)\n\n"
+                "![CPU time and memory against size](pictures/scaling.svg)\n\n"
                 "Without the start of the program: from the first byte to the "
                 f"calls for bytes, making all tables of all days for days and developers. {size.scale_repeats} "
                 "interleaved repeats.",
             ),
             Table(
                 "Exponents",
-                ["grows with", "exponent of CPU time"],
-                [[name, f"{value:.2f}"] for name, value in exponents.items()],
+                ["grows with", "exponent of CPU time", "exponent of peak memory"],
+                [[name, f"{value:.2f}", f"{exponent(curves[name], 'mib'):.2f}"] for name, value in exponents.items()],
                 "Slope of a straight line through the logarithms; 1 is linear, below 1 a fixed cost weighs.",
             ),
         ],
         [
             Target(f"{name}: exponent at most {_LIMIT}", f"{value:.2f}", value <= _LIMIT)
             for name, value in exponents.items()
-        ],
+        ]
+        + [_memory(curves)],
         ["The simulation makes teams of at most 200 developers; 5,000 were not measured."],
         {"points": points.to_dicts(), "exponents": exponents},
     )
 
 
-def exponent(points: pl.DataFrame) -> float:
+def exponent(points: pl.DataFrame, of: str = "cpu_seconds") -> float:
     """The slope of log CPU seconds, which a busy machine distorts least, over log size."""
-    slope, _ = np.polyfit(np.log(points["size"].to_numpy()), np.log(points["cpu_seconds"].to_numpy()), 1)
+    slope, _ = np.polyfit(np.log(points["size"].to_numpy()), np.log(points[of].to_numpy()), 1)
     return float(slope)
+
+
+def _memory(curves: Mapping[str, pl.DataFrame]) -> Target:
+    most = max(float(frame["mib"].max()) for frame in curves.values())
+    return Target("peak memory under 1.5 GiB at every size", f"{most:,.0f} MiB", most < 1536)
 
 
 def _curve(sizes: Sequence[int], repeats: int, contender: Callable[[int], Contender], unit: int = 1) -> pl.DataFrame:
@@ -107,9 +113,15 @@ def _backfill(work: Path, team: Path, days: int, name: str) -> Contender:
 
 
 def _draw(points: pl.DataFrame) -> None:
+    """A row of charts for time, one for memory."""
+    charts = [_chart(points, "cpu_seconds", "CPU seconds"), _chart(points, "mib", "peak MiB")]
+    alt.vconcat(*charts).save(PICTURE)
+
+
+def _chart(points: pl.DataFrame, column: str, title: str) -> alt.FacetChart:
     base = alt.Chart(points).encode(
         x=alt.X("size:Q", scale=alt.Scale(type="log"), title="size"),
-        y=alt.Y("cpu_seconds:Q", scale=alt.Scale(type="log"), title="CPU seconds"),
+        y=alt.Y(f"{column}:Q", scale=alt.Scale(type="log"), title=title),
     )
-    chart = (base.mark_line() + base.mark_point(filled=True)).properties(width=220, height=180).facet("curve:N")
-    chart.resolve_scale(x="independent", y="independent").save(PICTURE)
+    chart = (base.mark_line() + base.mark_point(filled=True)).properties(width=220, height=180)
+    return chart.facet(alt.Column("curve:N", title=None)).resolve_scale(x="independent", y="independent")
