@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -46,6 +46,24 @@ def main() -> None:
         app()
     except (SettingsError, WarehouseError) as error:
         _fail(str(error), code=2)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"prod-lens {version('prodlens-pipeline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What holds for every command."""
+    del version
 
 
 @app.command()
@@ -274,6 +292,9 @@ def replay_letters(
     """Read refused records again from their sources, and land those that the current contract accepts."""
     if bool(letter_id) == every:
         _fail("name one letter, or give --all", code=2)
+    from prodlens_pipeline.experience.answers import SOURCE as SURVEY
+    from prodlens_pipeline.experience.answers import answer_format
+    from prodlens_pipeline.experience.collect import source_name as answers_name
     from prodlens_pipeline.landing.dead_letters import replay
     from prodlens_pipeline.landing.redaction import Privacy, Redactor
     from prodlens_pipeline.traces.registry import formats
@@ -283,7 +304,9 @@ def replay_letters(
     settings = _settings(config)
     redactor = Redactor.of(settings.redact)
     forms = {name: trace_format.form for name, trace_format in formats().items()}
+    forms[SURVEY] = answer_format(settings.survey)
     privacies = {source.name: Privacy(source.capture, redactor) for source in settings.sources}
+    privacies[answers_name(settings)] = Privacy(settings.survey.capture, redactor)
     with open_lake(Location.of(settings)) as lake:
         migrate(lake)
         done = replay(lake, settings.landing, forms, privacies, letter_id)
@@ -293,6 +316,79 @@ def replay_letters(
     for place, why in done.gone.items():
         _error(f"{place}: cannot be read again: {why}")
     raise typer.Exit(1 if done.gone else 0)
+
+
+@app.command()
+def survey(
+    nps: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=10, help="Would you recommend working with the assistants? 0 to 10.", show_default=False
+        ),
+    ] = None,
+    satisfaction: Annotated[
+        int | None, typer.Option(min=1, max=5, help="How satisfied are you with them? 1 to 5.", show_default=False)
+    ] = None,
+    comment: Annotated[
+        str | None, typer.Option(help="In your words; kept only where survey.capture is text.", show_default=False)
+    ] = None,
+    developer: Annotated[
+        str | None, typer.Option(help="Who answers, as identities know them; else anonymous.", show_default=False)
+    ] = None,
+    session: Annotated[str | None, typer.Option(help="Id of the AI session it is about.", show_default=False)] = None,
+    name: Annotated[str, typer.Option(help="Name of the survey, or of its round.")] = "pulse",
+    config: Config = None,
+) -> None:
+    """Answer a short survey about the assistants: on a terminal, or with the options."""
+    from prodlens_pipeline.experience.collect import land_answer
+    from prodlens_pipeline.warehouse.lake import Location, open_lake
+    from prodlens_pipeline.warehouse.migrations import migrate
+
+    settings = _settings(config)
+    given = {"nps": nps, "satisfaction": satisfaction, "comment": comment, "developer": developer, "session": session}
+    if nps is satisfaction is None and not comment:
+        given |= {key: value for key, value in _ask_survey(settings, developer).items() if value is not None}
+    if given["comment"] and settings.survey.capture == "none":
+        _console().print("The comment is not kept: survey.capture in prodlens.yaml is none.")
+        del given["comment"]
+    answered = {key: value for key, value in given.items() if value not in (None, "")}
+    if not answered.keys() & {"nps", "satisfaction", "comment"}:
+        _fail("nothing is answered: give --nps, --satisfaction or --comment, or answer on a terminal", code=2)
+    with open_lake(Location.of(settings)) as lake:
+        migrate(lake)
+        done = land_answer(lake, settings, answered | {"survey": name})
+    if done.rejected:
+        _fail("the answer was refused; 'prod-lens dead-letters list' says why", code=1)
+    _console().print("Thank you. 'prod-lens run' brings the answer into the figures.")
+
+
+def _ask_survey(settings: Settings, developer: str | None) -> dict[str, int | str | None]:
+    """The questions, each of which may be passed over; without a terminal nothing is asked."""
+    if not sys.stdin.isatty():
+        return {}
+
+    def ask(question: str, first: int | None = None, last: int = 0) -> Any:
+        """A text, or a number of a scale; None where it is passed over."""
+
+        def read(text: str) -> Any:
+            if not (answer := text.strip()) or first is None:
+                return answer or None
+            if answer.isdecimal() and first <= int(answer) <= last:
+                return int(answer)
+            raise typer.BadParameter(f"a whole number from {first} to {last}, or nothing")
+
+        return typer.prompt(question, default="", show_default=False, value_proc=read)
+
+    answers = {
+        "nps": ask("Would you recommend working with the assistants? 0 (not at all) to 10 (by all means)", 0, 10),
+        "satisfaction": ask("How satisfied are you with them? 1 (not at all) to 5 (very)", 1, 5),
+        "comment": ask("What should we know?") if settings.survey.capture == "text" else None,
+    }
+    return (
+        answers
+        if developer
+        else answers | {"developer": ask("Your name, as the identities in prodlens.yaml know it (nothing: anonymous)")}
+    )
 
 
 @app.command()
@@ -317,9 +413,12 @@ def maintain(config: Config = None) -> None:
     from rich.table import Table
 
     from prodlens_pipeline.automation.upkeep import maintain as keep_up
+    from prodlens_pipeline.pipeline import dagster_instance
 
     console = _console()
-    done = keep_up(_settings(config))
+    settings = _settings(config)
+    with dagster_instance(settings) as instance:
+        done = keep_up(settings, instance)
     for line in done.summary():
         console.print(line, highlight=False)
     table = Table("area", "MiB before", "MiB after")
@@ -466,7 +565,7 @@ def _write_report(
     compare: str | None = None,
 ) -> None:
     from prodlens_pipeline.reporting.data import read_report
-    from prodlens_pipeline.reporting.output import FOLDER, render, write_csv, write_file
+    from prodlens_pipeline.reporting.output import FOLDER, render, write_csv, write_file, write_tables
 
     shown = read_report(lake, settings, repo=repo, since=since.date() if since else None, compared=compare)
     if form == "console":
@@ -478,6 +577,8 @@ def _write_report(
         _console().print(f"{write_csv(lake, shown, folder)} tables: {folder}")
     elif out or form == "html":
         _console().print(f"Report: {write_file(shown, form, out or FOLDER)}")
+        if form == "json" and out:
+            _console().print(f"{write_tables(lake, shown, out)} tables: {out}")
     else:
         sys.stdout.buffer.write(render(shown, form).encode())
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 import dagster as dg
 
 from prodlens_pipeline.analysis.assets import analysis_assets
+from prodlens_pipeline.analysis.checks import analysis_checks
+from prodlens_pipeline.analysis.experience_assets import survey_assets
 from prodlens_pipeline.automation.alerts import alert_sensors
 from prodlens_pipeline.automation.checks import cross_checks
 from prodlens_pipeline.automation.freshness import with_freshness
@@ -19,6 +21,8 @@ from prodlens_pipeline.delivery.assets import delivery_assets
 from prodlens_pipeline.delivery.commits import RAW as RAW_COMMITS
 from prodlens_pipeline.delivery.git_tables import GIT_TABLES
 from prodlens_pipeline.delivery.github.tables import TABLES as GITHUB_TABLES
+from prodlens_pipeline.experience.answers import ANSWERS
+from prodlens_pipeline.experience.assets import experience_assets
 from prodlens_pipeline.landing.assets import config_assets
 from prodlens_pipeline.landing.config import TABLES as CONFIG_TABLES
 from prodlens_pipeline.partitions import daily_partitions
@@ -31,12 +35,15 @@ from prodlens_pipeline.warehouse.contracts import Contract
 from prodlens_pipeline.warehouse.models import load_models
 from prodlens_pipeline.warehouse.resource import Warehouse
 
+MODELS_CACHE = "models.json"
+"""In the project's home: what the selects of the models read."""
+
 
 def python_contracts() -> Iterable[Contract]:
     """The tables that Python assets make and SQL models may read."""
     tables = (*CONFIG_TABLES, *GITHUB_TABLES)
     history = [contract for contract, _, _ in GIT_TABLES]
-    return [*(contract for contract, _ in tables), *SHAPES, SPANS, RAW_COMMITS, *history, PRICES]
+    return [*(contract for contract, _ in tables), *SHAPES, SPANS, RAW_COMMITS, *history, PRICES, ANSWERS]
 
 
 def build_assets(settings: Settings) -> list[dg.AssetsDefinition]:
@@ -46,8 +53,10 @@ def build_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         *config_assets(settings),
         *trace_assets(settings, partitions),
         *delivery_assets(settings, partitions),
-        *sql_model_assets(load_models(python_contracts()), partitions),
+        *experience_assets(settings),
+        *sql_model_assets(load_models(python_contracts(), cache=settings.home / MODELS_CACHE), partitions),
         *analysis_assets(settings),
+        *survey_assets(),
     ]
 
 
@@ -57,7 +66,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
     maintenance = maintenance_job(settings)
     return dg.Definitions(
         assets=assets,
-        asset_checks=cross_checks(),
+        asset_checks=[*cross_checks(), *analysis_checks()],
         jobs=[*JOBS, maintenance],
         schedules=[*SCHEDULES, nightly_maintenance(maintenance)],
         sensors=[*sensors(settings, assets), *alert_sensors(assets)],

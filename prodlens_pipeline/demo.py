@@ -64,7 +64,8 @@ def verdict(lake: Lake, truth: KnownEffect) -> str:
     return (
         f"{question}\n  true effect  {truth.effect_pct:+.1f} %\n"
         f"  estimate     {row['effect_pct']:+.1f} %   95 % interval {low:+.1f} to {high:+.1f} % ({covered} the truth), "
-        f"q {_at_most(row['q_value'])}, n = {row['n']}"
+        f"q {_at_most(row['q_value'])}, n = {row['n']}\n"
+        "What developers answer to surveys does not depend on their AI use: any such association is a false alarm."
     )
 
 

@@ -3,6 +3,7 @@
 Belongs here: checks that look and change nothing. Does not: mending.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -12,11 +13,14 @@ import requests
 from prodlens_pipeline.delivery.git import GitError, read_commits
 from prodlens_pipeline.delivery.github.client import GitHubError
 from prodlens_pipeline.delivery.github.collect import probe
+from prodlens_pipeline.experience.collect import files_of as answer_files
+from prodlens_pipeline.experience.collect import source_name as answers_name
 from prodlens_pipeline.metrics.evaluate import effective_metrics
+from prodlens_pipeline.reporting.slack import WEBHOOK, SlackError, checked_webhook
 from prodlens_pipeline.settings import GitHubRepository, Settings
 from prodlens_pipeline.traces.collect import files_of
 from prodlens_pipeline.traces.registry import formats
-from prodlens_pipeline.warehouse.errors import WarehouseError
+from prodlens_pipeline.warehouse.errors import NoWarehouseYetError, WarehouseError
 from prodlens_pipeline.warehouse.lake import Lake, Location, open_lake
 
 _SECONDS = 10
@@ -35,8 +39,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """All checks, in the order in which a run needs them."""
     yield from _configuration(settings)
     yield from _sources(settings)
+    yield from _survey(settings)
     yield from _repositories(settings)
     yield from _warehouse(settings)
+    yield _alerts()
 
 
 def _configuration(settings: Settings) -> Iterator[Finding]:
@@ -66,6 +72,16 @@ def _sources(settings: Settings) -> Iterator[Finding]:
         else:
             missing = settings.resolve(str(source.path))
             yield Finding("fail", source.name, f"no file matches {missing}; correct its path in the configuration")
+
+
+def _survey(settings: Settings) -> Iterator[Finding]:
+    if settings.survey.path is None:
+        return
+    if files := answer_files(settings):
+        yield Finding("ok", answers_name(settings), f"{len(files):,} files")
+    else:
+        missing = settings.resolve(settings.survey.path)
+        yield Finding("fail", answers_name(settings), f"no file matches {missing}; correct survey.path")
 
 
 def _server(name: str, url: str) -> Finding:
@@ -109,11 +125,31 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
             yield Finding("ok", "warehouse", f"{settings.home}")
             yield from _contents(lake)
     except WarehouseError as error:
-        missing = "there is no warehouse yet" in str(error)
-        yield Finding("warn" if missing else "fail", "warehouse", str(error))
+        yield Finding("warn" if isinstance(error, NoWarehouseYetError) else "fail", "warehouse", str(error))
+
+
+def _alerts() -> Finding:
+    """Whether somebody is told of failures; the address is a secret and is not shown."""
+    if not os.environ.get(WEBHOOK):
+        return Finding("warn", "alerts", f"only the log is told of failures: {WEBHOOK} is not set")
+    try:
+        checked_webhook(os.environ[WEBHOOK])
+    except SlackError as error:
+        return Finding("fail", "alerts", str(error))
+    return Finding("ok", "alerts", f"{WEBHOOK} is set; nothing was posted")
+
+
+def _retired(lake: Lake) -> Iterator[Finding]:
+    days, last = lake.rows("select count(distinct day), max(day) from ops.retired_days")[0]
+    if days:
+        message = (
+            f"the records of {days:,} days until {last} were deleted after their time; these days are not made again"
+        )
+        yield Finding("ok", "retention", message)
 
 
 def _contents(lake: Lake) -> Iterator[Finding]:
+    yield from _retired(lake)
     letters = int(lake.value("select count(*) from ops.dead_letters"))
     if letters:
         yield Finding("warn", "dead letters", f"{letters:,} were refused; 'prod-lens dead-letters list' shows them")

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from rich.table import Table
 
+from prodlens_pipeline.experience.collect import files_of as answer_files
+from prodlens_pipeline.experience.collect import source_name as answers_name
 from prodlens_pipeline.landing.collector import bytes_to_read
 from prodlens_pipeline.settings import GitHubRepository, Settings
 from prodlens_pipeline.traces.collect import files_of
@@ -22,6 +24,11 @@ def plan_table(settings: Settings) -> Table:
             continue
         files = files_of(settings, source, formats()[source.type])
         table.add_row(source.name, f"{len(files):,} files", _new_bytes(settings, source.name, files))
+    if settings.survey.path is not None:
+        files = answer_files(settings)
+        table.add_row(
+            answers_name(settings), f"{len(files):,} files", _new_bytes(settings, answers_name(settings), files)
+        )
     for repository in settings.repositories:
         if isinstance(repository, GitHubRepository):
             table.add_row(f"github:{repository.name}", repository.api_url, "pull requests changed since the last run")

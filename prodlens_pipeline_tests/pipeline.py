@@ -22,6 +22,8 @@ from prodlens_pipeline.delivery.git_tables import GIT_TABLES
 from prodlens_pipeline.delivery.github.collect import collect_github
 from prodlens_pipeline.delivery.github.tables import TABLES as GITHUB_TABLES
 from prodlens_pipeline.delivery.landed_edits import LANDED_EDITS, landed_edit_rows
+from prodlens_pipeline.experience.answers import ANSWERS, answer_query
+from prodlens_pipeline.experience.collect import collect_answers
 from prodlens_pipeline.landing.config import TABLES as CONFIG_TABLES
 from prodlens_pipeline.settings import Settings
 from prodlens_pipeline.traces.assets import (
@@ -70,7 +72,11 @@ def models() -> tuple[SqlModel, ...]:
 def collect_all(lake: Lake, settings: Settings) -> list[str]:
     """Land what is new in every source; returns what was wrong, in words."""
     landings = [collect_traces(lake, settings, f) for f in configured(settings)]
-    landings += [collect_repositories(lake, settings), collect_github(lake, settings)]
+    landings += [
+        collect_repositories(lake, settings),
+        collect_github(lake, settings),
+        collect_answers(lake, settings),
+    ]
     return [problem for landing in landings for problem in landing.problems]
 
 
@@ -80,6 +86,8 @@ def materialise_raw(lake: Lake, settings: Settings, windows: Iterable[Window]) -
     used = configured(settings)
     for contract, rows in CONFIG_TABLES:
         _written(lake.overwrite(contract, None, rows(settings), _STAMP), contract)
+    answers = answer_query(lake, settings.landing, settings.survey)
+    _written(lake.overwrite(ANSWERS, None, answers, _STAMP), ANSWERS)
     for contract, git_rows, _ in GIT_TABLES:
         _written(lake.overwrite(contract, None, git_rows(lake, settings.landing), _STAMP), contract)
     for contract, github_rows in GITHUB_TABLES:

@@ -11,7 +11,7 @@ from prodlens_pipeline.settings import Settings
 from prodlens_pipeline.warehouse.models import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
-GROUPS = {"config", "landing", "traces", "delivery", "core", "marts", "analysis"}
+GROUPS = {"config", "landing", "traces", "delivery", "survey", "core", "marts", "analysis"}
 
 
 @pytest.fixture(scope="module")

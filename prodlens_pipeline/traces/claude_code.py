@@ -61,7 +61,7 @@ class _Block(_Part):
     exit_code: int | None = None
     tests: ReportedTests | None = None
     text: str | None = Field(None, exclude=True)
-    edits: list[str] = Field([], exclude=True)
+    edits: tuple[str, ...] = Field((), exclude=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -43,6 +43,9 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "error_code": ("error.code", "http.response.status_code"),
     "error_type": ("error.type",),
 }
+_ASKED = {name for names in _NAMES.values() for name in names}
+_WAYS = _ASKED | {name[:place] for name in _ASKED for place, letter in enumerate(name) if letter == "."}
+"""The names above and what they may be nested in. Most attributes hold texts, and are none of these."""
 
 
 def facts(attributes: Attributes) -> dict[str, Any]:
@@ -120,7 +123,11 @@ def otlp_attributes(pairs: Any) -> dict[str, Any]:
 
 
 def _first(attributes: Attributes, names: tuple[str, ...]) -> Any:
-    return next((attributes[name] for name in names if attributes.get(name) not in (None, "")), None)
+    for name in names:
+        value = attributes.get(name)
+        if value is not None and value != "":
+            return value
+    return None
 
 
 def _otlp_pairs(pairs: Any) -> Iterator[tuple[str, Any]]:
@@ -141,10 +148,15 @@ def _otlp_value(value: Mapping[str, Any]) -> Any:
 
 
 def _flat(attributes: Attributes, prefix: str = "") -> dict[str, Any]:
-    """Nested objects under dotted names; `metadata` and what exports nest is often an object as JSON text."""
+    """Nested objects under dotted names, as far as these are asked for.
+
+    `metadata` and what exports nest is often an object as JSON text.
+    """
     flat: dict[str, Any] = {}
     for name, value in attributes.items():
         path = f"{prefix}{name}"
+        if path not in _WAYS:
+            continue
         content = _parsed(value) if _may_hold_an_object(path, value) else value
         if isinstance(content, Mapping):
             flat |= _flat(content, f"{path}.")
@@ -155,7 +167,7 @@ def _flat(attributes: Attributes, prefix: str = "") -> dict[str, Any]:
 
 def _may_hold_an_object(path: str, value: Any) -> bool:
     holders = ("metadata", "llm", "litellm", "error", "http", "gen_ai", "user", "session", "tool")
-    return isinstance(value, str) and value.startswith("{") and path in holders
+    return path in holders and isinstance(value, str) and value.startswith("{")
 
 
 def _parsed(value: Any) -> Any:
