@@ -383,6 +383,37 @@ class TestCommits:
         found = built.counts("select author_email || '|' || day, count(*) from raw.git_commits group by all")
         assert found == history["commits_per_author_email_per_day_utc_all"]
 
+    def test_files_bytes_and_lines_of_the_head_are_those_of_the_checked_out_tree(
+        self, built: Built, clone: Path, tmp_path: Path
+    ) -> None:
+        (found,) = built.lake.frame("select * from raw.git_codebase").to_dicts()
+        tree = tmp_path / "tree"
+        checkout = ["git", "clone", "-q", "--branch", "main", str(clone), str(tree)]
+        subprocess.run(checkout, check=True, capture_output=True)
+        head = subprocess.run(["git", "-C", str(tree), "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+        assert found["head_sha"] == head.stdout.strip()
+        contents = {
+            str(path.relative_to(tree)): str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
+            for path in tree.rglob("*")
+            if (path.is_symlink() or path.is_file()) and tree / ".git" not in path.parents
+        }
+        texts = {path: content for path, content in contents.items() if b"\0" not in content[:8000]}
+        lines = {path: content.count(b"\n") + (content[-1:] not in (b"", b"\n")) for path, content in texts.items()}
+        sizes = {path: len(content) for path, content in contents.items()}
+        of_python = [path for path in contents if path.endswith(".py")]
+
+        assert (found["files"], found["bytes"], found["lines"]) == (
+            len(contents),
+            sum(sizes.values()),
+            sum(lines.values()),
+        )
+        assert found["binary_files"] == len(contents) - len(texts)
+        assert found["estimated_tokens"] == sum(sizes.values()) // 4
+        assert found["largest_files"][0] == max(sizes, key=lambda path: (sizes[path], path))
+        (python,) = [one for one in found["file_types"] if one["extension"] == "py"]
+        assert (python["file_count"], python["line_count"]) == (len(of_python), sum(lines[path] for path in of_python))
+        assert 0 < found["index_seconds"] < 30
+
     def test_commits_written_on_another_day_than_committed(self, built: Built, history: Any) -> None:
         differ = built.value("select count(*) from core.commits where day <> committed_at::date")
         assert differ == history["author_ne_commit_day"]

@@ -101,6 +101,27 @@ _QUERIES = (
         "select asset, arg_max(epoch(finished_at) - epoch(started_at), finished_at) "
         "from ops.etl_runs group by asset order by all",
     ),
+    (
+        "prodlens_github_quota_limit",
+        "gauge",
+        "What GitHub allows until the quota is renewed.",
+        ("server", "resource"),
+        "select api_url, resource, quota from ops.github_quota order by all",
+    ),
+    (
+        "prodlens_github_quota_remaining",
+        "gauge",
+        "What was left of the quota when GitHub was last asked.",
+        ("server", "resource"),
+        "select api_url, resource, remaining from ops.github_quota order by all",
+    ),
+    (
+        "prodlens_github_quota_reset_timestamp_seconds",
+        "gauge",
+        "When the quota is renewed.",
+        ("server", "resource"),
+        "select api_url, resource, epoch(resets_at) from ops.github_quota order by all",
+    ),
 )
 
 

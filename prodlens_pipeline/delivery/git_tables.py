@@ -1,4 +1,4 @@
-"""The tables that the whole history of a repository makes, each after those it reads.
+"""The tables that the whole history of a repository makes, or its newest state, each after those it reads.
 
 Belongs here: their list. Does not: any of them.
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from prodlens_pipeline.delivery.clones import CLONES, clone_rows, clone_states
+from prodlens_pipeline.delivery.codebase import CODEBASE, codebase_rows
 from prodlens_pipeline.delivery.graph import GRAPH, graph_rows
 from prodlens_pipeline.delivery.line_history import LINE_HISTORY, line_history_rows
 from prodlens_pipeline.delivery.rework import REWORK, rework_query
@@ -20,6 +21,7 @@ Rows = Callable[[Lake, Path], Query | pl.DataFrame]
 
 GIT_TABLES: tuple[tuple[Contract, Rows, tuple[Contract, ...]], ...] = (
     (CLONES, lambda lake, landing: clone_rows(lake), ()),  # noqa: ARG005
+    (CODEBASE, lambda lake, landing: codebase_rows(lake), ()),  # noqa: ARG005
     (GRAPH, lambda lake, landing: graph_rows(lake, landing, clone_states(lake)), ()),
     (LINE_HISTORY, line_history_rows, ()),
     (REWORK, lambda lake, landing: rework_query(), (GRAPH, LINE_HISTORY)),  # noqa: ARG005

@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from prodlens_pipeline.delivery.clones import CloneState, clone_state, state_checkpoint
+from prodlens_pipeline.delivery.codebase import collect_codebase
 from prodlens_pipeline.delivery.commit_messages import Identity
 from prodlens_pipeline.delivery.git import CommitRecord, GitReading, mapped_identities, read_commits, shallow_boundary
 from prodlens_pipeline.delivery.git_records import SOURCE, GitCommit, landed_commits
@@ -53,6 +54,7 @@ def collect_repository(lake: Lake, landing: Path, name: str, path: Path) -> Coll
             lake, source=SOURCE, source_name=name, chunk=None, extents=extents, letters=[], checkpoint=remembered
         )
     _remember_tips(lake, name, sorted(set(reading.tips.values())))
+    collect_codebase(lake, name, path, state.default_tip)
     return total
 
 

@@ -324,6 +324,67 @@ def test_a_new_mailmap_takes_effect_on_commits_that_were_read_before(team: Team)
     assert team.lake.rows(authors) == [("ana", "ana@laptop.example"), ("Ben", "ben@example.com")]
 
 
+# The code base at the head
+
+CODEBASE = "files, binary_files, lines, bytes, estimated_tokens, file_types, largest_files, largest_file_bytes"
+
+
+def test_the_files_of_the_head_are_counted(team: Team) -> None:
+    team.commit("Start", "2026-03-01 10:00", gone=CODE)
+    contents = {
+        "A.PY": b"a = 1\n\nb = 2",
+        "docs/caf\u00e9 one.md": b"x\r\ny\r\n",
+        "empty.md": b"",
+        "Makefile": b"all:\n",
+        ".gitignore": b"*.pyc\n",
+        "logo.png": b"\x89PNG\0\n\n",
+    }
+    for path, content in contents.items():
+        (team.clone.path / path).parent.mkdir(exist_ok=True)
+        (team.clone.path / path).write_bytes(content)
+    (team.clone.path / "link.md").symlink_to("empty.md")
+    team.clone.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},module")
+    team.clone.git("rm", "-q", "gone.py")
+    head = team.commit("Replace all", "2026-03-02 10:00")
+    team.read()
+
+    (row,) = team.lake.rows(f"select repo, head_sha, {CODEBASE}, index_seconds from raw.git_codebase")
+    assert row[:7] == (NAME, head, 7, 1, 3 + 2 + 1 + 1 + 1, 12 + 6 + 5 + 6 + 7 + 8, 44 // 4)
+    assert [tuple(one.values()) for one in row[7]] == [
+        ("md", 3, 3, 14),
+        ("py", 1, 3, 12),
+        ("", 2, 2, 11),
+        ("png", 1, None, 7),
+    ]
+    assert list(zip(row[8], row[9], strict=True)) == [
+        ("A.PY", 12),
+        ("link.md", 8),
+        ("logo.png", 7),
+        ("docs/caf\u00e9 one.md", 6),
+        (".gitignore", 6),
+        ("Makefile", 5),
+        ("empty.md", 0),
+    ]
+    assert 0 < row[10] < 30
+
+
+def test_files_are_counted_again_only_when_the_head_moves(team: Team) -> None:
+    team.commit("Start", "2026-03-01 10:00", a=CODE)
+    team.read()
+    first = team.lake.rows("select * from raw.git_codebase")
+    team.clone.git("switch", "-q", "-c", "aside")
+    team.commit("Aside", "2026-03-02 10:00", b=CODE)
+    team.clone.git("switch", "-q", "main")
+    team.read()
+    assert team.lake.rows("select * from raw.git_codebase") == first
+
+    team.commit("Remove it", "2026-03-03 10:00", a=None)
+    (team.clone.path / "logo.png").write_bytes(b"\0")
+    head = team.commit("Only a picture", "2026-03-03 11:00")
+    team.read()
+    assert team.lake.rows("select head_sha, files, lines from raw.git_codebase") == [(head, 1, None)]
+
+
 # Clones of all kinds
 
 
@@ -447,3 +508,4 @@ def test_an_empty_repository_has_no_rows_but_is_known(team: Team) -> None:
 
     assert team.lake.rows("select repo, default_branch, default_tip from raw.git_clones") == [(NAME, "unknown", None)]
     assert team.lake.value("select count(*) from raw.git_graph") == 0
+    assert team.lake.value("select count(*) from raw.git_codebase") == 0

@@ -24,6 +24,7 @@ from requests.utils import parse_header_links
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from prodlens_pipeline.delivery.github.cache import ResponseCache, Stored
+from prodlens_pipeline.delivery.github.quota import Quota, quota_of
 from prodlens_pipeline.landing.intake import explain
 from prodlens_pipeline.landing.redaction import Redactor, redact_secrets
 
@@ -32,6 +33,8 @@ _TIMEOUT_SECONDS = 60
 _LONGEST_BACKOFF_SECONDS = 60.0
 _MOST_REDIRECTS = 5
 _REDIRECTS = (302, 307, 308)
+_REST, _GRAPHQL = "core", "graphql"
+"""How GitHub calls the resources whose use it limits."""
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
@@ -186,12 +189,16 @@ def _private_key() -> str:
 
 
 class Client:
-    """One server. `usage` counts its requests; without credentials it shows public repositories only, and slowly."""
+    """One server; without credentials it shows public repositories only, and slowly.
+
+    `usage` counts its requests; `quotas` holds, by resource, what it last said of its limits.
+    """
 
     def __init__(self, api_url: str, cache: ResponseCache, patience: Patience) -> None:
         auth = credentials()
         self.api_url = api_url.rstrip("/")
         self.usage = Usage()
+        self.quotas: dict[str, Quota] = {}
         self._cache = cache
         self._patience = patience
         self._waited = 0.0
@@ -216,9 +223,8 @@ class Client:
 
     def quota(self) -> str:
         """What is left of the limit, as the last answer told, in words."""
-        remaining, limit = self._github.requester.rate_limiting
         who = "with" if self.has_credentials else "without"
-        return f"{remaining:,} of {limit:,} requests left, {who} credentials" if limit > 0 else f"{who} credentials"
+        return ", ".join([*map(str, self.quotas.values()), f"{who} credentials"])
 
     def get(self, path: str, shape: TypeAdapter[_T], **parameters: str | int) -> _T:
         """One resource; of its JSON only what `shape` keeps."""
@@ -382,6 +388,9 @@ class Client:
             raise RefusedError(f"{self.api_url}: the GitHub App was refused (HTTP {error.status})") from None
         except RuntimeError as error:  # an App's token is asked for elsewhere than at `api_url`
             raise GitHubError(f"{self.api_url}: {self._clean(str(error))}") from None
+        quota = quota_of(answered, _REST if body is None else _GRAPHQL)
+        if quota:
+            self.quotas[quota.resource] = quota
         if status in _REDIRECTS and answered.get("location"):
             raise _RedirectedError(answered["location"])
         if status == 304 and "If-None-Match" in headers:

@@ -24,6 +24,7 @@ from prodlens_pipeline.delivery.github.client import (
 from prodlens_pipeline.delivery.github.feeds import FEEDS, read_feed
 from prodlens_pipeline.delivery.github.history import sync_history
 from prodlens_pipeline.delivery.github.journal import SOURCE, Journal
+from prodlens_pipeline.delivery.github.quota import record_quotas
 from prodlens_pipeline.delivery.github.sync import Server, sync
 from prodlens_pipeline.landing.assets import Landing
 from prodlens_pipeline.landing.redaction import Redactor
@@ -46,7 +47,10 @@ def collect_github(lake: Lake, settings: Settings, patience: Patience = _PATIENC
         for api_url, repositories in groupby(sorted(configured, key=attrgetter("api_url")), attrgetter("api_url")):
             try:
                 with closing(Client(api_url, cache, patience)) as client:
-                    _collect_server(lake, settings, client, list(repositories), landing)
+                    try:
+                        _collect_server(lake, settings, client, list(repositories), landing)
+                    finally:
+                        record_quotas(lake, client.api_url, client.quotas.values())
             except GitHubError as error:
                 landing.problems.append(str(error))
     return landing

@@ -274,6 +274,7 @@ class Hub:
         self.before: Callable[[Request], None] = lambda _: None
         self.has_graphql = True
         self.remaining = 5000
+        self.resets_at: int | str = 1_900_000_000
         self.prefix = ""
         self.origin = ""
         self.known_as: str | None = None
@@ -437,13 +438,22 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         if not self.memory.is_terse:
-            limits = {"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": str(self.memory.remaining)}
-            headers = limits | {"ETag": etag} | headers
+            headers = self._limits() | {"ETag": etag} | headers
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body[: len(body) // 2] if fault == "truncate" else body)
         self.close_connection = fault == "truncate"
+
+    def _limits(self) -> dict[str, str]:
+        """Both resources draw on one number here, but have limits of their own."""
+        is_graphql = self.command == "POST"
+        return {
+            "X-RateLimit-Limit": "6000" if is_graphql else "5000",
+            "X-RateLimit-Remaining": str(self.memory.remaining),
+            "X-RateLimit-Reset": str(self.memory.resets_at),
+            "X-RateLimit-Resource": "graphql" if is_graphql else "core",
+        }
 
     def _own_path(self, path: str) -> str:
         """Without the prefix: GraphQL is beside the version of REST (`/api/v3`, `/api/graphql`)."""

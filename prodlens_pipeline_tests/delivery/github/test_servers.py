@@ -42,6 +42,17 @@ def test_an_enterprise_server_with_small_pages_and_few_headers_gives_the_same_ro
     collected(lake, settings)
     assert not [path for path in hub.paths() if path.startswith("/outside")]
     assert raw_rows(lake, settings) == rows_of_a_plain_server(hub, root)
+    assert lake.value("select count(*) from ops.github_quota") == 0
+
+
+@pytest.mark.parametrize(("resets_at", "known"), [("1900000000.5", 1), ("1900000000000", 0), ("-1", 0)])
+def test_a_quota_that_cannot_be_read_is_not_known(hub: Hub, lake: Lake, root: Path, resets_at: str, known: int) -> None:
+    hub.has_graphql = False
+    hub.repo(NAME).push(1)
+    hub.resets_at = resets_at
+    collected(lake, settings_of(root, hub))
+    found = lake.rows("select epoch(resets_at) from ops.github_quota where resource = 'core'")
+    assert found == [(1_900_000_000,)] * known
 
 
 def test_what_is_added_behind_a_full_last_page_is_found_also_on_small_pages(hub: Hub, lake: Lake, root: Path) -> None:
