@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from bench import inputs
-from bench.measure import ROOT, Contender, ContenderError, Sample, run
+from bench.measure import ROOT, Contender, ContenderError, Sample, python, run
 from bench.sizes import Size
 from bench.table import Result, Table, Target, spread
 from prodlens_pipeline.settings import load_settings
@@ -31,7 +31,8 @@ def measure(size: Size, work: Path) -> Result:
     last = first + timedelta(days=days - 1)
 
     def asks(name: str, *arguments: str) -> Contender:
-        return Contender(name, [str(_program()), *arguments, "--config", str(config)], environment=environment)
+        command = python("contenders.prod_lens", *arguments, "--config", config)
+        return Contender(name, command, environment=environment)
 
     whole = asks("backfill", "run", "--from", str(first), "--to", str(last))
     built = run(whole)
@@ -84,10 +85,6 @@ def measure(size: Size, work: Path) -> Result:
         [f"A plain .duckdb file takes one process while it is written: {_held(stock)}"],
         {name: [sample.seconds for sample in found] for name, found in (alone | busy).items()},
     )
-
-
-def _program() -> Path:
-    return Path(sys.executable).with_name("prod-lens")
 
 
 def _ask(questions: list[Contender], repeats: int, before: Iterator[None] | None = None) -> dict[str, list[Sample]]:
