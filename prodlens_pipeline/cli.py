@@ -223,7 +223,7 @@ def dev(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 3000,
 ) -> None:
-    """Open the Dagster UI and its daemon on this project."""
+    """Open the Dagster UI and its daemon on this project. Logs that go elsewhere than to a terminal are JSON lines."""
     import os
 
     from prodlens_pipeline.pipeline import dagster_environment
@@ -233,6 +233,7 @@ def dev(
     quiet = "ignore:Function `dev_command` is superseded"  # its successor is one more package for the same thing
     command = [sys.executable, "-W", quiet, "-m", "dagster", "dev"]
     command += ["--workspace", str(workspace), "--host", host, "--port", str(port)]
+    command += ["--log-format", "colored" if sys.stdout.isatty() else "json"]
     environment = os.environ | dagster_environment(settings) | {"PRODLENS_HOME": str(settings.home)}
     if config:
         environment["PRODLENS_CONFIG"] = str(config.resolve())

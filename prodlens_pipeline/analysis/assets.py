@@ -7,6 +7,7 @@ import polars as pl
 
 from prodlens_pipeline.analysis.daily import covered_window, delivery_window, session_window, told_window
 from prodlens_pipeline.analysis.family import associations, configurations, event_study_table, panel_associations
+from prodlens_pipeline.metrics.daily import DAILY_METRICS, daily_values
 from prodlens_pipeline.metrics.evaluate import SCORECARD, Selection, effective_metrics, scorecard
 from prodlens_pipeline.settings import Settings
 from prodlens_pipeline.warehouse.assets import Compute, asset_key, table_asset
@@ -166,6 +167,9 @@ def analysis_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         with lake.reading():
             return scorecard(lake, metrics, Selection(told), settings.team.name, ("team", "developer", "repo"))
 
+    def compute_daily_metrics(lake: Lake, window: Window) -> pl.DataFrame:
+        return daily_values(lake, metrics, Selection(window), settings.team.name, ("team", "developer", "repo"))
+
     def compute_event_studies(lake: Lake, window: Window) -> pl.DataFrame:
         return event_study_table(lake, window, settings.interventions)
 
@@ -182,6 +186,16 @@ def analysis_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             code_version="1",
             tags={"layer": "analysis"},
             figures=_team_values,
+        ),
+        table_asset(
+            DAILY_METRICS,
+            over(DAILY_METRICS, told_window, compute_daily_metrics),
+            group=GROUP,
+            kinds={"ducklake", "python", "polars"},
+            partitions=None,
+            deps=[asset_key(name) for name in (*marts, *facts)],
+            code_version="1",
+            tags={"layer": "analysis"},
         ),
         table_asset(
             ASSOCIATIONS,

@@ -77,54 +77,80 @@ def scorecard(
     Where a repository is selected, metrics of tables that know no repository are over all of them.
     """
     wanted, chosen = list(metrics), list(scopes)
-    alike: dict[tuple[str | None, ...], list[Metric]] = {}
-    for metric in wanted:
-        alike.setdefault((metric.table, metric.where, metric.day, metric.developer, metric.repo), []).append(metric)
-    found = {name: rows for group in alike.values() for name, rows in _found(lake, group, selection, team, chosen)}
+    found = {
+        metric.name: rows
+        for group in alike(wanted)
+        for metric, rows in zip(group, _of_window(lake, group, selection, team, chosen), strict=True)
+    }
     schema = {column.name: _POLARS[column.type] for column in SCORECARD.columns}
     return pl.DataFrame([row for metric in wanted for row in found[metric.name]], schema=schema, orient="row")
 
 
-def _found(
-    lake: Lake, metrics: Sequence[Metric], selection: Selection, team: str, scopes: Sequence[Scope]
-) -> Iterator[tuple[str, list[tuple[object, ...]]]]:
-    """Name and rows of metrics that look at the same rows of one table: all of them and all scopes in one pass."""
+def alike(metrics: Iterable[Metric]) -> list[list[Metric]]:
+    """The metrics in groups that look at the same rows of one table, and so are read in one pass."""
+    groups: dict[tuple[str | None, ...], list[Metric]] = {}
+    for metric in metrics:
+        groups.setdefault((metric.table, metric.where, metric.day, metric.developer, metric.repo), []).append(metric)
+    return list(groups.values())
+
+
+def figures(
+    lake: Lake,
+    metrics: Sequence[Metric],
+    selection: Selection,
+    team: str,
+    scopes: Iterable[Scope],
+    *,
+    by_day: bool = False,
+) -> pl.DataFrame:
+    """What metrics that are `alike` come to, whatever the sample: one row per subject, or per subject and day.
+
+    `scope`, `subject`, `day` (NULL unless `by_day`), and of the first metric `value_0` and `sample_0`, and so on. A
+    subject without rows in the table has none here.
+    """
     first = metrics[0]
     subjects = {"team": "$team::varchar", "developer": first.developer, "repo": first.repo}
-    present: list[Scope] = [scope for scope in scopes if subjects[scope]]
+    present = [scope for scope in scopes if subjects[scope]]
+    # of the columns that scopes are about, one is grouped by in each row
+    scope_of_row = " ".join(f"when grouping(about_{scope}) = 0 then '{scope}'" for scope in present)
+    subject_of_row = " ".join(f"when grouping(about_{scope}) = 0 then about_{scope}" for scope in present)
+    columns = [
+        f"case {scope_of_row} end as scope",
+        f"case {subject_of_row} end as subject",
+        "about_day as day",
+        *(f"({metric.value})::double as value_{place}" for place, metric in enumerate(metrics)),
+        *(f"({metric.sample})::double as sample_{place}" for place, metric in enumerate(metrics)),
+    ]
     about = ", ".join(f"{subjects[scope]} as about_{scope}" for scope in present)
-    sets = ", ".join(f"(about_{scope})" for scope in present)
-    named = [text for scope in present for text in (f"about_{scope}", f"grouping(about_{scope})")]
-    figures = [figure for metric in metrics for figure in (metric.value, metric.sample)]
+    day = f"{first.day}::date" if by_day else "null::date"
     chosen = f" and {first.repo} = $repo" if selection.repo and first.repo else ""
-    rows = lake.rows(
-        f"select {', '.join((*named, *figures))} from (select *, {about} from {first.table}) "
+    return lake.frame(
+        f"select {', '.join(columns)} from (select *, {about}, {day} as about_day from {first.table}) "
         f"where {first.day} >= $window_start and {first.day} < $window_end and {first.where}{chosen} "
-        f"group by grouping sets ({sets})",
+        f"group by grouping sets ({', '.join(f'(about_{scope}, about_day)' for scope in present)})",
         {
             **selection.window.parameters,
-            "window_days": len(selection.window.days),
+            "window_days": 1 if by_day else len(selection.window.days),
             "team": team,
             "repo": selection.repo,
         },
     )
-    of_scope: dict[Scope, list[tuple[str, tuple[float | None, ...]]]] = {scope: [] for scope in present}
-    for row in rows:
-        groups = row[: 2 * len(present)]
-        place = groups[1::2].index(0)  # the one column that this row is grouped by
-        of_scope[present[place]].append((groups[2 * place], row[2 * len(present) :]))
-    if "team" in of_scope and not of_scope["team"]:
-        of_scope["team"] = [(team, (None, 0) * len(metrics))]
+
+
+def _of_window(
+    lake: Lake, metrics: Sequence[Metric], selection: Selection, team: str, scopes: Sequence[Scope]
+) -> Iterator[list[tuple[object, ...]]]:
+    """The rows of each of the metrics, which are alike; a team without any row of the table has one all the same."""
+    found = figures(lake, metrics, selection, team, scopes)
     days = (selection.window.start, selection.window.days[-1])
     for place, metric in enumerate(metrics):
-        yield (
-            metric.name,
-            [
-                _row(metric, scope, days, subject, *found[2 * place : 2 * place + 2])
-                for scope, group in of_scope.items()
-                for subject, found in sorted(group, key=lambda one: str(one[0]))
-            ],
-        )
+        rows = found.select("scope", "subject", f"value_{place}", f"sample_{place}").rows()
+        if "team" in scopes and not any(scope == "team" for scope, *_ in rows):
+            rows.append(("team", team, None, 0.0))
+        yield [
+            _row(metric, scope, days, subject, value, sample)
+            for scope, subject, value, sample in sorted(rows, key=lambda row: (scopes.index(row[0]), str(row[1])))
+        ]
 
 
 def _row(

@@ -11,6 +11,8 @@ _HEAD = """# Metrics
 
 One entry of [the registry](../prodlens_pipeline/metrics/registry.py) is one metric; this page is made from it. A value
 is shown with its sample, never below its minimum sample. Thresholds can be set in `prodlens.yaml` under `thresholds`.
+Values over all days are in `analysis.scorecard`, those of single days, with their samples however small, in
+`analysis.daily_metrics`; both for the team, each developer and each repository, where the metric knows these.
 
 What holds everywhere:
 
@@ -21,6 +23,9 @@ What holds everywhere:
   edit be applied, or a person said so) and *landed* (it is in a commit, [ADR 10](adr/0010-texts-for-a-while.md)).
 - What has not elapsed yet (21 days of rework and survival, 72 hours of landing) is not known, and in no denominator
   ([ADR 6](adr/0006-rework.md)).
+- The size of a code base is what it is now, not a figure of some days, and so in a table of its own:
+  `raw.git_codebase` has files, lines, types, the largest files, estimated tokens (bytes / 4) and the seconds that
+  counting took, at the head of each clone's default branch. A check warns where that was 30 s or more.
 - Complexity is the sum of four parts of at most 25 points ([ADR 11](adr/0011-complexity.md)).
 """
 

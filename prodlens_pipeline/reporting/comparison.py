@@ -88,7 +88,10 @@ def compare(
     """Every metric of the team in both windows; `scores` is the team's scorecard of the window `after`."""
     earlier = scorecard(lake, metrics, Selection(before, after.repo), team, ("team",))
     rows = [{row["metric"]: row for row in one.iter_rows(named=True)} for one in (earlier, scores)]
-    found = changes([_daily(lake, metric, before, after) for metric in metrics])
+    both = Window(min(before.start, after.window.start), max(before.end, after.window.end))
+    values = daily_values(lake, metrics, Selection(both, after.repo), team, ("team",))
+    of_metric = [values.filter(pl.col("metric") == metric.name) for metric in metrics]
+    found = changes([(_within(one, before), _within(one, after.window)) for one in of_metric])
     return Comparison(
         before,
         after.window,
@@ -107,13 +110,6 @@ def compare(
             for metric, change in zip(metrics, found, strict=True)
         ),
     )
-
-
-def _daily(lake: Lake, metric: Metric, before: Window, after: Selection) -> tuple[DailyValues, DailyValues]:
-    """The daily values of both windows, read in one pass."""
-    both = Window(min(before.start, after.window.start), max(before.end, after.window.end))
-    values = daily_values(lake, metric, Selection(both, after.repo))
-    return _within(values, before), _within(values, after.window)
 
 
 def _within(values: pl.DataFrame, window: Window) -> DailyValues:

@@ -3,6 +3,7 @@ from datetime import date
 
 import pytest
 
+from prodlens_pipeline.metrics.daily import daily_values
 from prodlens_pipeline.metrics.evaluate import Selection, effective_metrics, scorecard
 from prodlens_pipeline.metrics.registry import METRICS, Metric
 from prodlens_pipeline.warehouse.lake import Location, open_lake
@@ -55,6 +56,25 @@ def test_a_new_metric_is_one_entry(lake):
         ("repo", "org/app"): (0.75, 4, "pass"),
         ("repo", "org/api"): (0.25, 4, "fail"),
     }
+
+
+def test_a_day_has_values_of_its_own(lake):
+    rate = toy(name="per_week", value="sum(tried) / ($window_days / 7.0)", direction="show", threshold=None)
+
+    days = daily_values(lake, [toy(), rate], WEEK, "platform", ("team", "developer", "repo"))
+
+    values = {(row["metric"], row["scope"], row["subject"], row["day"].day): row["value"] for row in days.to_dicts()}
+    assert {key: value for key, value in values.items() if key[:2] == ("toy", "team")} == {
+        ("toy", "team", "platform", 2): 0.75,
+        ("toy", "team", "platform", 8): 0.25,
+    }
+    assert values["toy", "developer", "ben", 8] == values["toy", "repo", "org/api", 8] == 0.25
+    # a rate per time knows the days without rows: they are days of none
+    assert [values["per_week", "developer", "ana", day] for day in range(2, 9)] == [28.0, *[0.0] * 6]
+
+
+def test_answers_of_people_have_no_value_by_day(lake):
+    assert daily_values(lake, [toy(table="survey.responses")], WEEK, "platform", ("team",)).is_empty()
 
 
 def test_metrics_of_one_table_asked_together_are_each_metric_alone(lake):
