@@ -523,10 +523,12 @@ def metrics(config: Config = None) -> None:
     from prodlens_pipeline.automation.exposition import exposition, families
     from prodlens_pipeline.warehouse.lake import Location
     from prodlens_pipeline.warehouse.maintenance import disk_use
+    from prodlens_pipeline.warehouse.migrations import require_newest
 
     settings = _settings(config)
     disk = disk_use(Location.of(settings), settings.landing)
     with _reading(settings) as lake:
+        require_newest(lake)
         sys.stdout.write(exposition(families(lake, disk)))
 
 

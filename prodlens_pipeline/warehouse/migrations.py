@@ -63,6 +63,19 @@ def migrate(lake: Lake, target: int | None = None, *, migrations: list[Migration
     return target
 
 
+def require_newest(lake: Lake) -> None:
+    """For reading what only the newest migration knows.
+
+    Raises:
+        WarehouseError: the lake is older than this program.
+    """
+    version, newest = current_version(lake), len(read_migrations())
+    if version < newest:
+        raise WarehouseError(
+            f"the warehouse is of version {version}, this program of {newest}: 'prod-lens run' brings it up to date"
+        )
+
+
 def _move(lake: Lake, target: int, known: list[Migration]) -> None:
     newest = len(known)
     with lake.transaction():

@@ -6,7 +6,14 @@ import pytest
 
 from prodlens_pipeline.warehouse.errors import WarehouseError
 from prodlens_pipeline.warehouse.lake import Lake, Location, open_lake
-from prodlens_pipeline.warehouse.migrations import FOLDER, Migration, current_version, migrate, read_migrations
+from prodlens_pipeline.warehouse.migrations import (
+    FOLDER,
+    Migration,
+    current_version,
+    migrate,
+    read_migrations,
+    require_newest,
+)
 
 ONE = Migration(1, "one", "create table ops.one (a integer);", "drop table ops.one;")
 TWO = Migration(
@@ -54,6 +61,14 @@ def test_a_step_at_a_time(empty: Lake) -> None:
     assert tables(empty) == {"one", "two", "schema_migrations"}
     assert migrate(empty, 1, migrations=[ONE, TWO]) == 1
     assert tables(empty) == {"one", "schema_migrations"}
+
+
+def test_what_needs_the_newest_version_says_how_to_get_it(empty: Lake) -> None:
+    newest = migrate(empty)
+    require_newest(empty)
+    migrate(empty, newest - 1)
+    with pytest.raises(WarehouseError, match=f"of version {newest - 1}, this program of {newest}: 'prod-lens run'"):
+        require_newest(empty)
 
 
 def test_a_failing_migration_rolls_back_wholly(empty: Lake) -> None:
