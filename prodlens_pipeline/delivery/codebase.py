@@ -13,7 +13,7 @@ from heapq import nlargest
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict
@@ -35,14 +35,15 @@ CODEBASE = Contract(
     name="git_codebase",
     description="One row per repository that is read from a local clone: its files at the head of its default branch.",
     key=("repo",),
-    not_null=("head_sha", "files", "bytes", "index_seconds"),
+    not_null=("head_sha", "files", "bytes"),
     partitioned=False,
     owner="team:delivery",
     checks=(
         Check(
             "counted_in_time",
             f"every code base was counted in less than {_LONGEST_SECONDS} s",
-            f"select count(*) from raw.git_codebase where index_seconds >= {_LONGEST_SECONDS}",
+            "select count(*) from ops.checkpoints "
+            f"where starts_with(name, '{_PREFIX}') and (value->>'index_seconds')::double >= {_LONGEST_SECONDS}",
             blocking=False,
         ),
     ),
@@ -62,7 +63,6 @@ CODEBASE = Contract(
         # Two lists: `forget` looks for people in texts and lists of texts.
         Column("largest_files", "VARCHAR[]", f"paths of the {_LARGEST_FILES} largest files, the largest first"),
         Column("largest_file_bytes", "BIGINT[]", "their sizes, in the same order", "bytes"),
-        Column("index_seconds", "DOUBLE", "how long counting took", "s"),
     ),
 )
 
@@ -92,7 +92,10 @@ class FileType(BaseModel):
 
 
 class Codebase(BaseModel):
-    """The row of a repository but for its name."""
+    """The row of a repository but for its name, and how long counting took.
+
+    The seconds stay in the checkpoint: two readings of the same commits make the same rows.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -148,11 +151,12 @@ def count_codebase(repository: Path, head: str) -> Codebase:
 def codebase_rows(lake: Lake) -> pl.DataFrame:
     """The rows of `CODEBASE`, also of repositories whose clone is gone."""
     names = lake.rows("select name from ops.checkpoints where starts_with(name, $own) order by 1", {"own": _PREFIX})
-    rows = [
-        {"repo": name.removeprefix(_PREFIX), **Codebase.model_validate(checkpoint(lake, name)).model_dump()}
-        for (name,) in names
-    ]
+    rows = [{"repo": name.removeprefix(_PREFIX), **_remembered(lake, name)} for (name,) in names]
     return pl.DataFrame(rows, schema=_SCHEMA)
+
+
+def _remembered(lake: Lake, name: str) -> dict[str, Any]:
+    return Codebase.model_validate(checkpoint(lake, name)).model_dump(exclude={"index_seconds"})
 
 
 def _files(repository: Path, head: str) -> Iterator[SourceFile]:
@@ -205,5 +209,4 @@ _SCHEMA = {
     ),
     "largest_files": pl.List(pl.String),
     "largest_file_bytes": pl.List(pl.Int64),
-    "index_seconds": pl.Float64(),
 }

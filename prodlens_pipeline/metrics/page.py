@@ -24,8 +24,8 @@ What holds everywhere:
 - What has not elapsed yet (21 days of rework and survival, 72 hours of landing) is not known, and in no denominator
   ([ADR 6](adr/0006-rework.md)).
 - The size of a code base is what it is now, not a figure of some days, and so in a table of its own:
-  `raw.git_codebase` has files, lines, types, the largest files, estimated tokens (bytes / 4) and the seconds that
-  counting took, at the head of each clone's default branch. A check warns where that was 30 s or more.
+  `raw.git_codebase` has files, lines, types, the largest files and estimated tokens (bytes / 4) at the head of each
+  clone's default branch. A check warns where counting them took 30 s or more.
 - Complexity is the sum of four parts of at most 25 points ([ADR 11](adr/0011-complexity.md)).
 """
 
