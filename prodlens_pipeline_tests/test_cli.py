@@ -5,12 +5,16 @@ import os
 import re
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from prodlens_pipeline.demo import prepare, verdict
+from prodlens_pipeline.settings import load_settings
 from prodlens_pipeline.simulation.team import Team, simulate
 from prodlens_pipeline.simulation.write import write
+from prodlens_pipeline.warehouse.lake import Location, open_lake
 
 ANSI = re.compile(r"\x1b\[")
 
@@ -58,6 +62,16 @@ def test_a_run_gives_the_totals_of_the_simulation(team):
     )
 
     assert found == {key: sum(row[key] for row in people) for key in found}
+
+
+def test_the_true_effect_stands_beside_the_estimate(team):
+    truth = prepare(team, developers=3, days=28, effect=0.6, seed=0, end=date(2026, 1, 1))
+    with open_lake(Location.of(load_settings(team / "prodlens.yaml")), read_only=True) as lake, lake.reading():
+        words = verdict(lake, truth)
+    known = json.loads((team / "truth.json").read_text())["effect_pct"]
+    assert f"true effect  {known:+.1f}%" in words
+    assert "1 working day later" in words
+    assert "the truth)" in words
 
 
 def test_a_second_run_finds_nothing_new(team):
