@@ -223,7 +223,7 @@ def dev(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 3000,
 ) -> None:
-    """Open the Dagster UI and its daemon on this project. Logs that go elsewhere than to a terminal are JSON lines."""
+    """Open the Dagster UI and its daemon on this project. Their logs are JSON lines where there is no terminal."""
     import os
 
     from prodlens_pipeline.pipeline import dagster_environment
