@@ -12,7 +12,6 @@ import orjson
 
 from prodlens_pipeline.analysis.daily import covered_window
 from prodlens_pipeline.analysis.family import associations
-from prodlens_pipeline.reporting.data import tables_of
 from prodlens_pipeline.reporting.panel import panel
 from prodlens_pipeline.reporting.words import counted
 from prodlens_pipeline.simulation.team import Team, simulate
@@ -78,7 +77,7 @@ def verdict(lake: Lake, truth: KnownEffect) -> str:
 
 def _of_developers(lake: Lake, window: Window, truth: KnownEffect) -> str:
     """The same of a developer's days, whose steps are larger than the team's; empty where the panel has no estimate."""
-    found = panel(lake, window, tables_of(lake))
+    found = panel(lake, window, lake.tables())
     rows = found.rows.filter(driver=truth.driver, outcome=truth.outcome, lag=truth.lag).to_dicts() if found else []
     if not rows or not rows[0]["slope"] or rows[0]["effect_pct"] is None:
         return ""

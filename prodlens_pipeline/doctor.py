@@ -153,11 +153,7 @@ def _contents(lake: Lake) -> Iterator[Finding]:
     letters = int(lake.value("select count(*) from ops.dead_letters"))
     if letters:
         yield Finding("warn", "dead letters", f"{letters:,} were refused; 'prod-lens dead-letters list' shows them")
-    exists = lake.value(
-        "select count(*) from duckdb_tables() where database_name = current_database() and schema_name = 'core' "
-        "and table_name = 'developers'"
-    )
-    if not exists:
+    if "core.developers" not in lake.tables():
         yield Finding("warn", "identities", "nothing was materialised yet; run 'prod-lens run'")
         return
     known, total = lake.rows("select count(*) filter (where is_mapped), count(*) from core.developers")[0]

@@ -66,10 +66,11 @@ def person(lake: Lake, settings: Settings, developer: str) -> Person:
     """Who is called `developer` in the figures, or has this identity (such as an e-mail address) in the sources."""
     names = {developer, *settings.identities.get(developer, ())}
     names |= {name.split(":", 1)[1] for name in settings.identities.get(developer, ()) if ":" in name}
+    tables = lake.tables()
     sessions = {
         session
         for table in ("core.llm_calls", "core.sessions")
-        if _has(lake, table)
+        if table in tables
         for (session,) in lake.rows(
             f"select distinct session_id from {table} where lower(developer_id) = lower($developer) "  # noqa: S608
             "and not starts_with(session_id, 'calls-of:')",
@@ -210,16 +211,6 @@ def _clean_ops(lake: Lake, who: Person) -> None:
                 f"where regexp_matches({column}, $pattern)",
                 parameters,
             )
-
-
-def _has(lake: Lake, table: str) -> bool:
-    schema, name = table.split(".")
-    return bool(
-        lake.value(
-            "select count(*) from duckdb_tables() where schema_name = $schema and table_name = $name",
-            {"schema": schema, "name": name},
-        )
-    )
 
 
 def _leave_no_trace(lake: Lake, location: Location, who: Person) -> None:

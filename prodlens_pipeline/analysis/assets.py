@@ -1,6 +1,6 @@
 """Analysis as assets: the scorecard and the analyses of `family`, over everything that was read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 import dagster as dg
 import polars as pl
@@ -10,12 +10,10 @@ from prodlens_pipeline.analysis.family import associations, configurations, even
 from prodlens_pipeline.metrics.daily import DAILY_METRICS, daily_values
 from prodlens_pipeline.metrics.evaluate import SCORECARD, Selection, effective_metrics, scorecard
 from prodlens_pipeline.settings import Settings
-from prodlens_pipeline.warehouse.assets import Compute, asset_key, table_asset
+from prodlens_pipeline.warehouse.assets import asset_key, table_asset
 from prodlens_pipeline.warehouse.contracts import Column, Contract
 from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline.warehouse.windows import Window
-
-GROUP = "analysis"
 
 ASSOCIATIONS = Contract(
     schema="analysis",
@@ -159,13 +157,8 @@ def analysis_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     """All assets of this room."""
     metrics = effective_metrics(settings.thresholds)
 
-    def compute_scorecard(lake: Lake, window: Window | None) -> pl.DataFrame:
-        del window
-        told = told_window(lake)
-        if told is None:
-            return pl.DataFrame(schema=list(SCORECARD.column_types))
-        with lake.reading():
-            return scorecard(lake, metrics, Selection(told), settings.team.name, ("team", "developer", "repo"))
+    def compute_scorecard(lake: Lake, window: Window) -> pl.DataFrame:
+        return scorecard(lake, metrics, Selection(window), settings.team.name, ("team", "developer", "repo"))
 
     def compute_daily_metrics(lake: Lake, window: Window) -> pl.DataFrame:
         return daily_values(lake, metrics, Selection(window), settings.team.name, ("team", "developer", "repo"))
@@ -174,76 +167,32 @@ def analysis_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         return event_study_table(lake, window, settings.interventions)
 
     marts = ("marts.daily_developer", "marts.daily_repo")
-    facts = sorted({metric.table for metric in metrics} - set(marts))
+    measured = (*marts, *sorted({metric.table for metric in metrics} - set(marts)))
+    of_developers = ("marts.daily_developer", "core.llm_calls", "core.commits")
+    of_team = (*marts, "core.llm_calls", "core.commits")
     return [
-        table_asset(
-            SCORECARD,
-            compute_scorecard,
-            group=GROUP,
-            kinds={"ducklake", "python", "polars"},
-            partitions=None,
-            deps=[asset_key(name) for name in (*marts, *facts)],
-            code_version="1",
-            tags={"layer": "analysis"},
-            figures=_team_values,
-        ),
-        table_asset(
-            DAILY_METRICS,
-            over(DAILY_METRICS, told_window, compute_daily_metrics),
-            group=GROUP,
-            kinds={"ducklake", "python", "polars"},
-            partitions=None,
-            deps=[asset_key(name) for name in (*marts, *facts)],
-            code_version="1",
-            tags={"layer": "analysis"},
-        ),
-        table_asset(
-            ASSOCIATIONS,
-            over(ASSOCIATIONS, covered_window, associations),
-            group=GROUP,
-            kinds={"ducklake", "python", "scipy"},
-            partitions=None,
-            deps=[asset_key(name) for name in (*marts, "core.llm_calls", "core.commits")],
-            code_version="1",
-            tags={"layer": "analysis"},
-        ),
-        table_asset(
-            PANEL_ASSOCIATIONS,
-            over(PANEL_ASSOCIATIONS, covered_window, panel_associations),
-            group=GROUP,
-            kinds={"ducklake", "python", "scipy"},
-            partitions=None,
-            deps=[asset_key(name) for name in ("marts.daily_developer", "core.llm_calls", "core.commits")],
-            code_version="1",
-            tags={"layer": "analysis"},
-        ),
-        table_asset(
-            EVENT_STUDIES,
-            over(EVENT_STUDIES, delivery_window, compute_event_studies),
-            group=GROUP,
-            kinds={"ducklake", "python", "scipy"},
-            partitions=None,
-            deps=[asset_key(name) for name in ("marts.daily_developer", "core.llm_calls", "core.commits")],
-            code_version="1",
-            tags={"layer": "analysis"},
-        ),
-        table_asset(
-            MODEL_COMPARISON,
-            over(MODEL_COMPARISON, session_window, configurations),
-            group=GROUP,
-            kinds={"ducklake", "python", "scipy"},
-            partitions=None,
-            deps=[asset_key(name) for name in ("core.sessions", "core.llm_calls")],
-            code_version="1",
-            tags={"layer": "analysis"},
-        ),
+        analysis_asset(SCORECARD, told_window, compute_scorecard, measured, library="polars", figures=_team_values),
+        analysis_asset(DAILY_METRICS, told_window, compute_daily_metrics, measured, library="polars"),
+        analysis_asset(ASSOCIATIONS, covered_window, associations, of_team),
+        analysis_asset(PANEL_ASSOCIATIONS, covered_window, panel_associations, of_developers),
+        analysis_asset(EVENT_STUDIES, delivery_window, compute_event_studies, of_developers),
+        analysis_asset(MODEL_COMPARISON, session_window, configurations, ("core.sessions", "core.llm_calls")),
     ]
 
 
-def over(
-    contract: Contract, span: Callable[[Lake], Window | None], analysis: Callable[[Lake, Window], pl.DataFrame]
-) -> Compute:
-    """An analysis of all days that its data span, of one snapshot; without data the table is empty."""
+def analysis_asset(
+    contract: Contract,
+    span: Callable[[Lake], Window | None],
+    analysis: Callable[[Lake, Window], pl.DataFrame],
+    reads: Iterable[str],
+    *,
+    library: str = "scipy",
+    figures: Callable[[Lake], Mapping[str, float]] | None = None,
+) -> dg.AssetsDefinition:
+    """An analysis of all days that its data span, of one snapshot; without data the table is empty.
+
+    `reads` names the tables that it reads, `library` what it is computed with; `figures` as in `table_asset`.
+    """
 
     def compute(lake: Lake, window: Window | None) -> pl.DataFrame:
         del window
@@ -251,7 +200,17 @@ def over(
             days = span(lake)
             return pl.DataFrame(schema=list(contract.column_types)) if days is None else analysis(lake, days)
 
-    return compute
+    return table_asset(
+        contract,
+        compute,
+        group="analysis",
+        kinds={"ducklake", "python", library},
+        partitions=None,
+        deps=[asset_key(name) for name in reads],
+        code_version="1",
+        tags={"layer": "analysis"},
+        figures=figures,
+    )
 
 
 def _team_values(lake: Lake) -> dict[str, float]:

@@ -21,17 +21,13 @@ def covered_window(lake: Lake) -> Window | None:
 
     Outside of it a day without rows means that nothing was read, inside that nothing happened.
     """
-    used, delivered = use_window(lake), delivery_window(lake)
-    if used is None or delivered is None:
-        return None
-    first, end = max(used.start, delivered.start), min(used.end, delivered.end)
-    return Window(first, end) if first < end else None
+    return _common(use_window(lake), delivery_window(lake))
 
 
 def told_window(lake: Lake) -> Window | None:
     """The days that metrics are told of: `covered_window`, or all of the one side where the other was never read."""
     used, delivered = use_window(lake), delivery_window(lake)
-    return covered_window(lake) if used and delivered else used or delivered
+    return _common(used, delivered) if used and delivered else used or delivered
 
 
 def team_days(lake: Lake, window: Window, repo: str | None = None) -> pl.DataFrame:
@@ -94,22 +90,30 @@ def developer_days(lake: Lake, window: Window) -> pl.DataFrame:
 
 def use_window(lake: Lake) -> Window | None:
     """From the first to the last day on which AI use was read; None where there is none."""
-    return _span(lake, "core.llm_calls")
+    return span(lake, "core.llm_calls")
 
 
 def delivery_window(lake: Lake) -> Window | None:
     """From the first to the last day on which delivery was read; None where there is none."""
-    return _span(lake, "core.commits")
+    return span(lake, "core.commits")
 
 
 def session_window(lake: Lake) -> Window | None:
     """From the first to the last day on which a session began; None where there is none."""
-    return _span(lake, "core.sessions")
+    return span(lake, "core.sessions")
 
 
-def _span(lake: Lake, table: str) -> Window | None:
+def span(lake: Lake, table: str) -> Window | None:
+    """From the first to the last day of a table; None where it is empty."""
     first, last = lake.rows(f"select min(day), max(day) from {table}")[0]
     return Window(first, last + timedelta(days=1)) if first and last else None
+
+
+def _common(used: Window | None, delivered: Window | None) -> Window | None:
+    if used is None or delivered is None:
+        return None
+    first, end = max(used.start, delivered.start), min(used.end, delivered.end)
+    return Window(first, end) if first < end else None
 
 
 def session_results(lake: Lake, window: Window) -> pl.DataFrame:

@@ -4,11 +4,9 @@ Belongs here: which answers and which AI use an analysis looks at.
 Does not: the figures (`survey_scores`, `survey_associations`), storing the tables (`experience_assets`).
 """
 
-from datetime import timedelta
-
 import polars as pl
 
-from prodlens_pipeline.analysis.daily import DRIVERS
+from prodlens_pipeline.analysis.daily import DRIVERS, span
 from prodlens_pipeline.analysis.survey_associations import survey_associations
 from prodlens_pipeline.analysis.survey_scores import survey_scores
 from prodlens_pipeline.warehouse.lake import Lake
@@ -20,8 +18,7 @@ AROUND = 7
 
 def survey_window(lake: Lake) -> Window | None:
     """From the first to the last day on which somebody answered; None where nobody did."""
-    first, last = lake.rows("select min(day), max(day) from survey.responses")[0]
-    return Window(first, last + timedelta(days=1)) if first else None
+    return span(lake, "survey.responses")
 
 
 def scores(lake: Lake, window: Window) -> pl.DataFrame:

@@ -2,9 +2,8 @@
 
 import dagster as dg
 
-from prodlens_pipeline.analysis.assets import GROUP, over
+from prodlens_pipeline.analysis.assets import analysis_asset
 from prodlens_pipeline.analysis.experience import answer_associations, scores, survey_window
-from prodlens_pipeline.warehouse.assets import asset_key, table_asset
 from prodlens_pipeline.warehouse.contracts import Column, Contract
 
 SURVEY_SCORES = Contract(
@@ -65,25 +64,11 @@ SURVEY_ASSOCIATIONS = Contract(
 )
 
 
-_READ = {
-    SURVEY_SCORES: (scores, ("survey.responses",)),
-    SURVEY_ASSOCIATIONS: (answer_associations, ("survey.responses", "marts.daily_developer", "core.llm_calls")),
-}
-"""What computes each table, and what that reads."""
-
-
 def survey_assets() -> list[dg.AssetsDefinition]:
     """Both tables, over all days on which somebody answered."""
+    answers = "survey.responses"
+    with_use = (answers, "marts.daily_developer", "core.llm_calls")
     return [
-        table_asset(
-            contract,
-            over(contract, survey_window, analysis),
-            group=GROUP,
-            kinds={"ducklake", "python", "scipy"},
-            partitions=None,
-            deps=[asset_key(name) for name in read],
-            code_version="1",
-            tags={"layer": "analysis"},
-        )
-        for contract, (analysis, read) in _READ.items()
+        analysis_asset(SURVEY_SCORES, survey_window, scores, (answers,)),
+        analysis_asset(SURVEY_ASSOCIATIONS, survey_window, answer_associations, with_use),
     ]

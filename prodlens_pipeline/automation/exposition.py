@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from prodlens_pipeline.warehouse.contracts import quoted
-from prodlens_pipeline.warehouse.lake import LAKE, Lake
+from prodlens_pipeline.warehouse.lake import Lake
 
 
 @dataclass(frozen=True)
@@ -127,16 +127,11 @@ _QUERIES = (
 
 def _row_counts(lake: Lake) -> tuple[tuple[tuple[str, ...], float], ...]:
     """Exact ones: the catalog's own estimate counts deleted rows, too."""
-    tables = lake.rows(
-        "select schema_name, table_name from duckdb_tables() "
-        "where database_name = $lake and schema_name <> 'ops' order by all",
-        {"lake": LAKE},
+    tables = sorted(name for name in lake.tables() if not name.startswith("ops."))
+    return tuple(
+        ((table,), float(lake.value(f"select count(*) from {'.'.join(map(quoted, table.split('.')))}")))  # noqa: S608
+        for table in tables
     )
-    counted = (
-        ((f"{schema}.{name}",), lake.value(f"select count(*) from {quoted(schema)}.{quoted(name)}"))  # noqa: S608
-        for schema, name in tables
-    )
-    return tuple((labels, float(rows)) for labels, rows in counted)
 
 
 def _escaped(value: str) -> str:

@@ -126,12 +126,9 @@ def _days_of_other_authors(
 
 
 def _landed_days(lake: Lake, name: str) -> dict[str, date]:
-    # duckdb_tables() would read the statistics of every table
-    exists = lake.value(
-        "select count(*) from duckdb_columns() where database_name = current_database() "
-        "and schema_name = 'raw' and table_name = 'git_commits'"
-    )
-    return dict(lake.rows("select sha, day from raw.git_commits where repo = $name", {"name": name})) if exists else {}
+    if "raw.git_commits" not in lake.tables():
+        return {}
+    return dict(lake.rows("select sha, day from raw.git_commits where repo = $name", {"name": name}))
 
 
 def _batches(commits: Iterator[CommitRecord]) -> Iterator[list[CommitRecord]]:

@@ -28,8 +28,10 @@ def drop_answers(lake: Lake, landing: Path, survey: Survey, before: date) -> int
     with lake.transaction():
         for one in rewriting:
             enter(lake, one)
-        for table, column in _present(lake):
-            lake.execute(f"delete from survey.{table} where {column} < $before", {"before": before})
+        present = lake.tables()
+        for table, column in TABLES.items():
+            if f"survey.{table}" in present:
+                lake.execute(f"delete from survey.{table} where {column} < $before", {"before": before})
         lake.execute(
             "update ops.dead_letters set raw_text = '' where source = $source and collected_at < $before",
             {"source": SOURCE, "before": before},
@@ -50,8 +52,3 @@ def _judge(before: date, *, keep_comments: bool) -> Judge:
         return {key: value for key, value in record.items() if key != "comment"}
 
     return judge
-
-
-def _present(lake: Lake) -> list[tuple[str, str]]:
-    found = lake.rows("select table_name from duckdb_tables() where schema_name = 'survey'")
-    return [(name, TABLES[name]) for (name,) in found if name in TABLES]

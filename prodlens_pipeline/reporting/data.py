@@ -10,7 +10,7 @@ from datetime import date
 import polars as pl
 
 from prodlens_pipeline.analysis.coverage import NO_REPOSITORY, Coverage, coverage
-from prodlens_pipeline.analysis.daily import DRIVERS, OUTCOMES, team_days, told_window
+from prodlens_pipeline.analysis.daily import DRIVERS, OUTCOMES, delivery_window, team_days, told_window, use_window
 from prodlens_pipeline.analysis.family import associations
 from prodlens_pipeline.analysis.readings import SIGNIFICANT, Status
 from prodlens_pipeline.metrics.evaluate import Selection, effective_metrics, scorecard
@@ -23,8 +23,9 @@ from prodlens_pipeline.reporting.origin import About, about
 from prodlens_pipeline.reporting.panel import Panel, panel
 from prodlens_pipeline.reporting.quality import source_overlap, source_quality
 from prodlens_pipeline.reporting.scores import Scores, scores
+from prodlens_pipeline.reporting.words import days
 from prodlens_pipeline.settings import Settings
-from prodlens_pipeline.warehouse.lake import LAKE, Lake
+from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline.warehouse.windows import Window
 
 FIGURES = (
@@ -32,7 +33,6 @@ FIGURES = (
     *("marts.daily_developer", "marts.daily_repo", "marts.daily_model"),
 )
 """The tables without which there is no report."""
-NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def read_report(
     Raises:
         ReportError: `repo` is not in the warehouse, or there is no such window as `compared`.
     """
-    tables = tables_of(lake)
+    tables = lake.tables()
     filled = tables.issuperset(FIGURES)
     covered = told_window(lake) if filled else None
     if repo and filled:
@@ -124,16 +124,6 @@ def read_report(
         dead_letters=_dead_letters(lake) if "ops.dead_letters" in tables else pl.DataFrame(),
         about=about(lake, settings.config_hash, with_runs="ops.etl_runs" in tables),
     )
-
-
-def tables_of(lake: Lake) -> set[str]:
-    """The names of all tables in the lake, as `schema.table`."""
-    # duckdb_tables() would read the statistics of every table, which takes longer than the rest of the report's reads.
-    rows = lake.rows(
-        "select distinct schema_name || '.' || table_name from duckdb_columns() where database_name = $lake",
-        {"lake": LAKE},
-    )
-    return {name for (name,) in rows}
 
 
 def _refuse_unknown_repository(lake: Lake, settings: Settings, repo: str) -> None:
@@ -156,23 +146,17 @@ def _why_nothing(lake: Lake, filled: bool, covered: Window | None, since: date |
     if covered is not None:
         last = covered.days[-1]
         return f"Nothing was read since {since}: the figures end on {last}. Ask for an earlier --since."
-    calls = _span(lake, "core.llm_calls")
-    commits = _span(lake, "core.commits")
-    if calls == commits == NONE:
+    used, delivered = use_window(lake), delivery_window(lake)
+    if used is None or delivered is None:
         return (
             "Neither AI use nor delivery was read. Configure a source and a repository in prodlens.yaml, then run "
             "'prod-lens run'; 'prod-lens doctor' tells what is found."
         )
     return (
         f"There is no day for which both AI use and delivery were read, so nothing can be compared. "
-        f"AI use: {calls}. Commits: {commits}. Configure both a source and a repository in prodlens.yaml that cover "
-        "the same days, then run 'prod-lens run'."
+        f"AI use: {days(used)}. Commits: {days(delivered)}. Configure both a source and a repository in "
+        "prodlens.yaml that cover the same days, then run 'prod-lens run'."
     )
-
-
-def _span(lake: Lake, table: str) -> str:
-    first, last = lake.rows(f"select min(day), max(day) from {table}")[0]
-    return f"{first} to {last}" if first else NONE
 
 
 def _figures(lake: Lake, settings: Settings, selection: Selection, tables: set[str], before: Window | None) -> Figures:

@@ -13,7 +13,7 @@ import polars as pl
 import yaml
 from pydantic import BaseModel
 
-from prodlens_pipeline.reporting.data import Figures, tables_of
+from prodlens_pipeline.reporting.data import Figures
 from prodlens_pipeline.reporting.document import (
     Association,
     ComparedEntry,
@@ -328,7 +328,7 @@ def exported(lake: Lake, figures: Figures) -> list[Exported]:
 
     Those read from the lake are of all repositories. Call it within the same `lake.reading()` as the report.
     """
-    tables = tables_of(lake)
+    tables = lake.tables()
     return [
         *_of_report(figures),
         *_of_surveys(figures),

@@ -120,12 +120,9 @@ def _copy_files(source: Path, target: Path) -> None:
 def _verified(location: Location, landing: Path) -> Backup:
     """Whether every file that the catalog names is there."""
     with open_lake(location, read_only=True) as lake, lake.reading():
-        tables = lake.rows(
-            "select schema_name, table_name from duckdb_tables() where database_name = $lake", {"lake": LAKE}
-        )
         named = [
             Path(file)
-            for schema, table in tables
+            for schema, table in (name.split(".") for name in lake.tables())
             for row in lake.rows(
                 f"select data_file, delete_file from ducklake_list_files('{LAKE}', $table, schema => $schema)",
                 {"table": table, "schema": schema},

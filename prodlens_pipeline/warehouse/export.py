@@ -36,15 +36,8 @@ def export(lake: Lake, target: Path) -> dict[str, int]:
 
 
 def _tables(lake: Lake) -> dict[str, int]:
-    names = lake.rows(
-        "select schema_name, table_name from duckdb_tables() where database_name = $lake "
-        "and list_contains($schemas, schema_name) order by all",
-        {"lake": LAKE, "schemas": list(EXPORTED)},
-    )
-    return {
-        f"{schema}.{name}": int(lake.value(f"select count(*) from {_in_sql(f'{schema}.{name}')}"))
-        for schema, name in names
-    }
+    names = sorted(name for name in lake.tables() if name.split(".")[0] in EXPORTED)
+    return {name: int(lake.value(f"select count(*) from {_in_sql(name)}")) for name in names}
 
 
 def _in_sql(table: str) -> str:

@@ -110,6 +110,15 @@ class Lake:
         row = self.execute(sql, parameters).fetchone()
         return row[0] if row else None
 
+    def tables(self) -> set[str]:
+        """The names of all tables of the lake, as `schema.table`."""
+        # duckdb_tables() would read the statistics of every table, which takes longer than most of what is asked next.
+        found = self.rows(
+            "select distinct schema_name || '.' || table_name from duckdb_columns() where database_name = $lake",
+            {"lake": LAKE},
+        )
+        return {name for (name,) in found}
+
     def has_table(self, contract: Contract) -> bool:
         """Whether the table was ever written."""
         return bool(self._stored_columns(contract))

@@ -34,7 +34,7 @@ def retire_rows(lake: Lake, table: str, before: date) -> int:
 
     The days that lost rows are noted in `ops.retired_days`: what reads them must not be made again without them.
     """
-    if not _exists(lake, table):
+    if table not in lake.tables():
         return 0
     gone = lake.rows(f"select day, count(*) from {_name(table)} where day < $before group by day", {"before": before})
     if not gone:
@@ -81,17 +81,6 @@ def compact(
 
 def _name(table: str) -> str:
     return ".".join(map(quoted, table.split(".")))
-
-
-def _exists(lake: Lake, table: str) -> bool:
-    schema, name = table.split(".")
-    return bool(
-        lake.value(
-            "select count(*) from duckdb_tables() where database_name = $lake and schema_name = $schema "
-            "and table_name = $name",
-            {"lake": LAKE, "schema": schema, "name": name},
-        )
-    )
 
 
 def _call(lake: Lake, function: str, arguments: str, **parameters: datetime) -> int:

@@ -14,11 +14,12 @@ from prodlens_pipeline.warehouse.lake import Lake
 _REPO = Column("repo", "VARCHAR", "repository, by its configured name")
 
 
-def _contract(name: str, description: str, key: tuple[str, ...], *columns: Column) -> Contract:
+def github_contract(name: str, description: str, key: tuple[str, ...], *columns: Column) -> Contract:
+    """A raw table of GitHub: the repository, then `columns`."""
     return Contract("raw", f"github_{name}", description, (_REPO, *columns), key, False, owner="team:delivery")
 
 
-RELEASES = _contract(
+RELEASES = github_contract(
     "releases",
     "One row per release of a GitHub repository, latest state; drafts too, where they are shown.",
     ("repo", "release_id"),
@@ -30,7 +31,7 @@ RELEASES = _contract(
     Column("created_at", "TIMESTAMP", "when it was made: the time of its commit", "UTC"),
     Column("published_at", "TIMESTAMP", "when it was published; NULL for a draft", "UTC"),
 )
-DEPLOYMENTS = _contract(
+DEPLOYMENTS = github_contract(
     "deployments",
     "One row per deployment of a GitHub repository.",
     ("repo", "deployment_id"),
@@ -43,7 +44,7 @@ DEPLOYMENTS = _contract(
     Column("created_at", "TIMESTAMP", "when it was asked for", "UTC"),
     Column("has_statuses", "BOOLEAN", "whether GitHub let us see what became of it"),
 )
-DEPLOYMENT_STATUSES = _contract(
+DEPLOYMENT_STATUSES = github_contract(
     "deployment_statuses",
     "One row per status of a deployment.",
     ("repo", "deployment_id", "position"),
@@ -52,7 +53,7 @@ DEPLOYMENT_STATUSES = _contract(
     Column("state", "VARCHAR", "pending, queued, in_progress, success, failure, error, inactive"),
     Column("created_at", "TIMESTAMP", "when it became so", "UTC"),
 )
-WORKFLOW_RUNS = _contract(
+WORKFLOW_RUNS = github_contract(
     "workflow_runs",
     "One row per run of a GitHub Actions workflow, by its last attempt.",
     ("repo", "run_id"),

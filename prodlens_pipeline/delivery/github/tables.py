@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from prodlens_pipeline.delivery.commit_messages import CommitFacts, Identity, classify
-from prodlens_pipeline.delivery.github.feed_tables import FEED_TABLES
+from prodlens_pipeline.delivery.github.feed_tables import FEED_TABLES, github_contract
 from prodlens_pipeline.delivery.github.journal import SOURCE, read_until
 from prodlens_pipeline.delivery.github.records import PARTS, PullRequest
 from prodlens_pipeline.landing.manifest import chunk_paths
@@ -19,13 +19,11 @@ from prodlens_pipeline.landing.records import read_chunks
 from prodlens_pipeline.warehouse.contracts import Column, Contract
 from prodlens_pipeline.warehouse.lake import Lake
 
-_OWNER = "team:delivery"
-_REPO = Column("repo", "VARCHAR", "repository, by its configured name")
 _NUMBER = Column("number", "BIGINT", "number of the pull request")
 
 
 def _contract(name: str, description: str, key: tuple[str, ...], *columns: Column) -> Contract:
-    return Contract("raw", f"github_{name}", description, (_REPO, _NUMBER, *columns), key, False, owner=_OWNER)
+    return github_contract(name, description, key, _NUMBER, *columns)
 
 
 PULL_REQUESTS = _contract(
