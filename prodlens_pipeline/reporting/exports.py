@@ -18,11 +18,13 @@ from prodlens_pipeline.reporting.document import (
     Association,
     ComparedEntry,
     Day,
+    PanelAssociation,
     ScorecardEntry,
     SurveyAssociation,
     SurveyScore,
     compared_rows,
 )
+from prodlens_pipeline.reporting.panel import Panel
 from prodlens_pipeline.reporting.tables import result
 from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline.warehouse.windows import Window
@@ -313,10 +315,11 @@ _ERRORS = _Query(
     order by happened_at, kind, session_id, subject, error
     """,
 )
+PANEL = "panel_associations"
 SURVEYS = ("survey_scores", "survey_associations")
 QUERIES = (_ISSUES, _AGENTS, _PIPELINES, _TOOL_USAGE, _DEBUGGING, _ERRORS)
 NAMES = (
-    *("scorecard", "daily_team", "associations", "comparison", *SURVEYS),
+    *("scorecard", "daily_team", "associations", PANEL, "comparison", *SURVEYS),
     *_WHOLE,
     *(query.name for query in QUERIES),
 )
@@ -339,18 +342,31 @@ def exported(lake: Lake, figures: Figures) -> list[Exported]:
 
 def _of_report(figures: Figures) -> list[Exported]:
     scores = pl.concat([figures.scorecard, figures.by_developer])
-    results = [result(row) for row in figures.associations.iter_rows(named=True)]
-    associations = figures.associations.with_columns(result=pl.Series(results, dtype=pl.String))
     compared = "comparison", "One row per metric in both windows."
     shown = [
         _described("scorecard", "One row per metric of the team and of each developer.", ScorecardEntry, scores),
         _described("daily_team", "One row per UTC day of the whole team without bots.", Day, figures.days),
-        _described("associations", "One row per AI use, delivery and lag.", Association, associations),
+        _described("associations", "One row per AI use, delivery and lag.", Association, _judged(figures.associations)),
+        _panel(figures.panel),
     ]
     if figures.comparison is None:
         return [*shown, Exported(*compared, missing="no --compare was asked for")]
     frame = pl.DataFrame(compared_rows(figures.comparison), infer_schema_length=None)
     return [*shown, _described(*compared, ComparedEntry, frame)]
+
+
+def _panel(panel: Panel | None) -> Exported:
+    words = "One row per AI use, delivery and lag: developers compared with themselves and with colleagues."
+    if panel is None:
+        missing = "too few developers can be compared, or the comparison is of another window or of all repositories"
+        return Exported(PANEL, words, missing=missing)
+    return _described(PANEL, words, PanelAssociation, _judged(panel.rows))
+
+
+def _judged(associations: pl.DataFrame) -> pl.DataFrame:
+    """With what may be said of each row."""
+    results = [result(row) for row in associations.iter_rows(named=True)]
+    return associations.with_columns(result=pl.Series(results, dtype=pl.String))
 
 
 def _of_surveys(figures: Figures) -> list[Exported]:

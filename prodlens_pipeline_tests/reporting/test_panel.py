@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -14,10 +15,12 @@ from prodlens_pipeline.reporting.data import Report
 from prodlens_pipeline.reporting.headline import headline
 from prodlens_pipeline.reporting.html import render_html
 from prodlens_pipeline.reporting.markdown import render_markdown
+from prodlens_pipeline.reporting.output import write_csv
 from prodlens_pipeline.reporting.panel import TABLE, Panel, panel
 from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline.warehouse.windows import Window
 from prodlens_pipeline_tests.pipeline import lake_in_memory
+from prodlens_pipeline_tests.reporting.projects import Project
 
 WINDOW = Window(date(2026, 3, 1), date(2026, 4, 1))
 FOUND = {"q_value": 0.001, "p_value": 0.0001}
@@ -101,3 +104,14 @@ def test_it_is_of_exactly_the_window_and_there(lake: Lake) -> None:
 def test_too_few_developers_are_no_panel(lake: Lake) -> None:
     lake.execute(f"update {TABLE} set p_value = null, q_value = null, status = 'not_enough_data'")
     assert panel(lake, WINDOW, {TABLE}) is None
+
+
+def test_the_csv_folder_has_it_row_for_row(rich: Project, tmp_path: Path) -> None:
+    report = with_panel(rich.report(), row(**FOUND), row(lag=-1))
+    with rich.lake.reading():
+        write_csv(rich.lake, report, tmp_path)
+    found = pl.read_csv(tmp_path / "panel_associations.csv")
+    assert found.select("lag", "effect_pct", "q_value", "result").rows() == [
+        (1, 20.0, 0.001, "significant"),
+        (-1, 20.0, 0.8, "placebo passed"),
+    ]
