@@ -11,18 +11,22 @@ produce (or remove) the very association that is asked about.
 - *level* is a random walk and *u* a stationary AR(1). Innovations are what the Kalman filter could not predict from
   the days before, which is AR(1) prewhitening when the level stands still. The moving level is what makes the filter
   forget a level shift or a ramp within days; for a series without one it costs next to nothing.
-- *Fortnight* and *month* (a cosine and a sine each: sprints, closing of accounts) and *slow cosines* (the first ones of
-  the discrete cosine transform: seasons, adoption curves) appear when the sample can afford them: the fortnight
-  beyond three of them (`FREE_OF_FORTNIGHT` days), the month beyond two (`FREE_OF_MONTH`), and one more slow cosine
-  per `DAYS_PER_COSINE` beyond `FREE_OF_COSINES`.
+- *Fortnight* and *month* (a cosine and a sine each: sprints, closing of accounts) are taken out where they stand out of
+  the whitened series, and where the sample is long enough to tell: three fortnights (`FREE_OF_FORTNIGHT` days), two
+  months (`FREE_OF_MONTH`). A series without such a cycle does not pay for it with degrees of freedom. One that is
+  missed does little harm: a common cycle is gone from a correlation when it is taken out of one of the two series.
+- *Slow cosines* (the first ones of the discrete cosine transform: seasons, adoption curves) appear when the sample can
+  afford them: one more per `DAYS_PER_COSINE` beyond `FREE_OF_COSINES`. Where it affords none, a bend (one period of a
+  cosine) is taken out where it stands out.
 - *Interventions* are single days, level shifts, and passing ones of a week or two (somebody is away), that stand out
   of the whitened series (Box & Tiao 1975; found one by one like Chang, Tiao & Chen 1988, with a Bonferroni bound over
   all candidates).
 
 Rhythm, trend and interventions are fitted by generalised least squares, i.e. in the whitened space.
-The AR coefficient and the mobility of the level maximise the *restricted* likelihood (Patterson & Thompson 1971)
-over a grid: it allows for the fitted regression, which is the bias correction that small samples need (an AR
-coefficient estimated from plain residuals is too small, and then false associations remain).
+The AR coefficient maximises the *restricted* likelihood (Patterson & Thompson 1971) over a grid: it allows for the
+fitted regression, which is the bias correction that small samples need (an AR coefficient estimated from plain
+residuals is too small, and then false associations remain). The mobility of the level is given, not estimated: a
+likelihood is slow to see a shift that is already large enough to correlate two series.
 """
 
 from collections.abc import Sequence
@@ -39,12 +43,13 @@ Dates = NDArray[np.datetime64]
 
 PERSISTENCE = (-0.4, -0.2, -0.05, 0.1, 0.25, 0.4, 0.55, 0.65, 0.75, 0.85, 0.92, 0.97)
 """Candidates for the AR(1) coefficient."""
-MOBILITY = (10.0, 40.0)
-"""Candidates for the variance that the level gathers over the whole sample, in variances of u. Never zero: a
-likelihood is slow to see a shift that is already large enough to correlate two series."""
+MOBILITY = 30.0
+"""Variance that the level gathers over the whole sample, in variances of u."""
 FREE_OF_FORTNIGHT = 30
 FREE_OF_MONTH = 40
 DAYS_OF_A_MONTH = 365.25 / 12
+FALSE_WAVES = 0.02
+"""Chance to find a fortnight, a month or a bend in a series that has none: for each of them."""
 FREE_OF_COSINES = 60
 DAYS_PER_COSINE = 8
 MINIMUM_FREEDOM = 4
@@ -94,23 +99,24 @@ def adjust(values: Reals, days: Dates) -> Adjusted:
         return Adjusted(nothing, nothing, Noise(0.0, 0.0), 1.0, 0.0)
     series = values[observed]
     largest = float(np.abs(series).max()) or 1.0
-    design, wanted = _design(
-        tuple(observed.tolist()), tuple(days[observed].astype("datetime64[D]").astype(int).tolist())
-    )
-    residual = series / largest - design @ (design.T @ (series / largest))
+    design = _design(tuple(observed.tolist()), tuple(days[observed].astype("datetime64[D]").astype(int).tolist()))
+    residual = series / largest - design.basis @ (design.basis.T @ (series / largest))
     deviation = float(np.sqrt((residual**2).mean()))
     if deviation <= NO_VARIATION:
         return Adjusted(nothing, nothing, Noise(0.0, 0.0), 1.0, 0.0)
 
-    noise = likeliest_noise(residual / deviation, design, observed)
+    noises, deviance = deviances(residual / deviation, design.basis, observed, (MOBILITY,))
+    noise = noises[int(deviance.argmin())]
     columns, variances = whiten(np.eye(len(observed)), observed, [noise])
     whitener = columns[:, 0]
     white, lost = _regress_out(whitener, residual / deviation, design, _most_interventions(series))
+    if np.sqrt((white**2).mean()) <= NO_VARIATION:
+        return Adjusted(nothing, nothing, Noise(0.0, 0.0), 1.0, 0.0)
     innovations, remainder = nothing.copy(), nothing.copy()
     innovations[observed] = white
     remainder[observed] = scipy.linalg.solve_triangular(whitener, white, lower=True) * deviation * largest
     unit = float(_one_step(variances)[0]) * deviation * largest
-    return Adjusted(innovations, remainder, noise, unit, 1 - max(lost, wanted) / len(observed))
+    return Adjusted(innovations, remainder, noise, unit, 1 - max(lost, design.wanted) / len(observed))
 
 
 def transfer(driver: Adjusted, outcomes: Sequence[Adjusted]) -> Reals:
@@ -134,12 +140,23 @@ def _one_step(variances: Reals) -> Reals:
     return np.asarray(np.sqrt(variances.min(axis=0)), dtype=np.float64)
 
 
-@lru_cache(maxsize=16)
-def _design(position: tuple[int, ...], calendar_days: tuple[int, ...]) -> tuple[Reals, int]:
-    """Orthonormal basis (days, regressors) of rhythm and trend, and its wanted dimension.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Design:
+    """The regressors of a series."""
 
-    `position` counts working days, `calendar_days` days since 1970. Cached: the series of a table are mostly known on
-    the same days.
+    basis: Reals
+    """(days, regressors): orthonormal, of the rhythm and trend that every series is cleared of."""
+    wanted: int
+    """How many regressors that would be if the sample could carry them all."""
+    waves: tuple[Reals, ...]
+    """(days, waves) each, orthogonal to `basis`: what is taken out where it shows."""
+
+
+@lru_cache(maxsize=16)
+def _design(position: tuple[int, ...], calendar_days: tuple[int, ...]) -> _Design:
+    """Rhythm and trend, the same for all series known on the same days, as those of a table mostly are: so cached.
+
+    `position` counts working days, `calendar_days` days since 1970.
 
     Fewer than ten days cannot carry a day of week: then the basis is the line alone, and the wanted dimension is
     larger. Counting that many degrees of freedom as lost keeps such samples from claiming what may be their week.
@@ -149,29 +166,29 @@ def _design(position: tuple[int, ...], calendar_days: tuple[int, ...]) -> tuple[
     line = [np.ones(count), time]
     calendar = np.array(calendar_days)
     week = [(calendar % 7 == day).astype(np.float64) for day in range(7)]
-    fortnight, month, slow = [], [], []
-    if count > FREE_OF_FORTNIGHT:
-        fortnight = [wave(2 * np.pi * calendar / 14) for wave in (np.cos, np.sin)]
-    if count > FREE_OF_MONTH:
-        month = [wave(2 * np.pi * calendar / DAYS_OF_A_MONTH) for wave in (np.cos, np.sin)]
-    if count > FREE_OF_COSINES:
-        cosines = (count - FREE_OF_COSINES) // DAYS_PER_COSINE
-        slow = [np.cos(np.pi * k * time) for k in range(1, cosines + 1)]
-    full = _orthonormal(np.column_stack(line + week + fortnight + month + slow))
+    cosines = max(count - FREE_OF_COSINES, 0) // DAYS_PER_COSINE
+    slow = [np.cos(np.pi * k * time) for k in range(1, cosines + 1)]
+    full = _orthonormal(np.column_stack(line + week + slow))
     wanted = full.shape[1]
-    return (full if wanted + MINIMUM_FREEDOM <= count else _orthonormal(np.column_stack(line))), wanted
+    basis = full if wanted + MINIMUM_FREEDOM <= count else _orthonormal(np.column_stack(line))
+    waves = []
+    for length, free in ((14, FREE_OF_FORTNIGHT), (DAYS_OF_A_MONTH, FREE_OF_MONTH)):
+        if count > free:
+            angle = 2 * np.pi * calendar / length
+            waves.append(np.column_stack([np.cos(angle), np.sin(angle)]))
+    if basis is full and not cosines:
+        waves.append(np.cos(2 * np.pi * time)[:, None])
+    apart = (_orthonormal(wave - basis @ (basis.T @ wave), smallest=1e-6) for wave in waves)
+    return _Design(basis, wanted, tuple(apart))
 
 
-def _orthonormal(columns: Reals) -> Reals:
-    """Orthonormal basis of the columns' span; a weekday without a value adds no dimension."""
+def _orthonormal(columns: Reals, smallest: float = 0.0) -> Reals:
+    """Orthonormal basis of the columns' span; a weekday without a value adds no dimension.
+
+    Directions in which the columns together are no longer than `smallest` are rounding errors.
+    """
     basis, size, _ = np.linalg.svd(columns, full_matrices=False)
-    return np.asarray(basis[:, size > 1e-9 * size[0]], dtype=np.float64)
-
-
-def likeliest_noise(series: Reals, design: Reals, position: Integers, mobilities: Sequence[float] = MOBILITY) -> Noise:
-    """The candidate with the largest restricted likelihood, for a regression on `design` (days, regressors)."""
-    candidates, deviance = deviances(series, design, position, mobilities)
-    return candidates[int(deviance.argmin())]
+    return np.asarray(basis[:, size > max(1e-9 * size[0], smallest)], dtype=np.float64)
 
 
 def deviances(
@@ -253,19 +270,25 @@ def _most_interventions(series: Reals) -> int:
     return 1 + len(series) // DAYS_PER_INTERVENTION if upper > lower else 0
 
 
-def _regress_out(whitener: Reals, series: Reals, design: Reals, most: int) -> tuple[Reals, int]:
+def _regress_out(whitener: Reals, series: Reals, design: _Design, most: int) -> tuple[Reals, int]:
     """Whitened series without regression and interventions, and how many dimensions were lost to them."""
     days = len(series)
-    basis, _ = np.linalg.qr(whitener @ design)
+    basis, _ = np.linalg.qr(whitener @ design.basis)
     residual = whitener @ series
     residual = residual - basis @ (basis.T @ residual)
+    for wave in design.waves:
+        white = whitener @ wave
+        directions, _ = np.linalg.qr(white - basis @ (basis.T @ white))
+        if _shows(directions, residual, days - basis.shape[1]):
+            residual = residual - directions @ (directions.T @ residual)
+            basis = np.column_stack([basis, directions])
     pulses = whitener
     shifts = np.cumsum(whitener[:, ::-1], axis=1)[:, -2:0:-1]
     patches = [shifts[:, :-length] - shifts[:, length:] for length in PATCHES]
     candidates = np.concatenate([pulses, shifts, *patches], axis=1)
     candidates -= basis @ (basis.T @ candidates)
 
-    lost = design.shape[1]
+    lost = basis.shape[1]
     for _ in range(most):
         freedom = days - lost - 1
         if freedom < MINIMUM_FREEDOM:
@@ -284,3 +307,10 @@ def _regress_out(whitener: Reals, series: Reals, design: Reals, most: int) -> tu
         candidates = candidates - np.outer(direction, direction @ candidates)
         lost += 1
     return residual, lost
+
+
+def _shows(directions: Reals, residual: Reals, freedom: int) -> bool:
+    """Whether a wave explains more of a whitened series than chance would: the F-test, by the share explained."""
+    size = directions.shape[1]
+    share = ((directions.T @ residual) ** 2).sum() / (residual @ residual)
+    return bool(size) and scipy.special.betainc((freedom - size) / 2, size / 2, max(1 - share, 0.0)) < FALSE_WAVES

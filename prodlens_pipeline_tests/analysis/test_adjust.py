@@ -57,6 +57,29 @@ def test_a_level_shift_is_forgotten_within_days() -> None:
     assert abs(with_shift[70:].mean() - with_shift[:60].mean()) < 0.4
 
 
+@pytest.mark.parametrize("length", [14, 365.25 / 12])
+def test_a_cycle_is_taken_out_where_there_is_one_and_costs_nothing_elsewhere(length: float) -> None:
+    days = weekdays(90)
+    series = remembering(90, 0.3)
+    angle = 2 * np.pi * days.astype(int) / length
+    without, with_cycle = (adjust(series + size * np.cos(angle), days) for size in (0.0, 3.0))
+    # Five weekdays, a line and three slow cosines, of 90 days; the cycle is two more.
+    assert without.kept == pytest.approx(1 - 9 / 90)
+    assert with_cycle.kept == pytest.approx(1 - 11 / 90)
+    waves = np.column_stack([np.cos(angle), np.sin(angle)])
+    explained = [np.linalg.lstsq(waves, one.innovations, rcond=None)[1][0] for one in (without, with_cycle)]
+    assert explained[1] > 0.95 * (with_cycle.innovations**2).sum()
+
+
+def test_a_bend_is_taken_out_of_a_sample_too_short_for_slow_waves() -> None:
+    series = remembering(42, 0.3)
+    bend = 6 * np.cos(2 * np.pi * (np.arange(42) + 0.5) / 42)
+    without, bent = (adjust(values, weekdays(42)) for values in (series, series + bend))
+    assert without.kept == pytest.approx(1 - 6 / 42)
+    assert bent.kept == pytest.approx(1 - 7 / 42)
+    assert np.corrcoef(without.innovations, bent.innovations)[0, 1] > 0.85
+
+
 def test_one_wild_day_is_taken_out() -> None:
     series = remembering(60, 0.3)
     series[30] += 40
@@ -107,11 +130,12 @@ def test_a_missing_day_leaves_the_others_in_place() -> None:
         np.full(40, 3.0),
         np.resize([1.0, 5.0, 2.0, 8.0, 3.0], 40),
         0.1 * np.arange(40.0) + 7,
+        np.cos(2 * np.pi * weekdays(60).astype(int) / 14),
         np.full(40, np.nan),
         np.array([1.0, 2.0, 3.0, 5.0]),
         np.empty(0),
     ],
-    ids=["constant", "constant by weekday", "line", "unknown", "four days", "empty"],
+    ids=["constant", "constant by weekday", "line", "fortnight", "unknown", "four days", "empty"],
 )
 def test_what_does_not_vary_has_no_innovations(values: Reals) -> None:
     adjusted = adjust(values, weekdays(len(values)))
