@@ -7,6 +7,7 @@ last. What is common to all developers of a day (a release, a freeze, a doubling
 drops out; what is peculiar to a developer on a weekday (level, part time) is a developer effect and drops out too.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ LEVEL = 0.05
 POWER = 0.8
 NO_VARIATION = 1e-18
 """What is left of a series is rounding error below this share of its sum of squares."""
+CELLS_AT_ONCE = 1_000_000
+"""Developer-days of all permutations that are computed together: tens of megabytes."""
 ABSENCE_BY_CHANCE = 0.01
 """Empty days are an absence where as long a run of them would come about by chance less often than this."""
 
@@ -59,18 +62,19 @@ class Slopes:
 
 
 def without_effects(values: Reals) -> Reals:
-    """`values` (..., developers, days) without developer and day means, exactly, also where cells are unknown.
+    """`values` (..., series, developers, days) without developer and day means, exactly, also where cells are unknown.
 
-    All series of a stack must be known in the same cells.
+    The series beside each other must be known in the same cells.
     """
-    known = ~np.isnan(values.reshape(-1, *values.shape[-2:])[0])
-    weight = known.astype(np.float64)
+    known = ~np.isnan(values[..., :1, :, :])
+    weight = known[..., 0, :, :].astype(np.float64)
+    turned = weight.swapaxes(-1, -2)
     filled = np.where(known, values, 0.0)
-    per_day = np.maximum(weight.sum(axis=0), 1.0)
+    per_day = np.maximum(weight.sum(axis=-2, keepdims=True), 1.0)
     # The day effects are solved for in terms of the developers', which are fewer.
-    system = np.diag(weight.sum(axis=1)) - (weight / per_day) @ weight.T
+    system = weight.sum(axis=-1)[..., None] * np.eye(weight.shape[-2]) - (weight / per_day) @ turned
     day_means = filled.sum(axis=-2) / per_day
-    wanted = filled.sum(axis=-1) - day_means @ weight.T
+    wanted = filled.sum(axis=-1) - day_means @ turned
     developer = wanted @ np.linalg.pinv(system, hermitian=True)
     day = day_means - developer @ weight / per_day
     return np.where(known, filled - developer[..., :, None] - day[..., None, :], np.nan)
@@ -84,7 +88,7 @@ def innovations(values: Reals, weekday: Integers) -> Reals:
     """
     rest = np.full_like(values, np.nan)
     for day in np.unique(weekday):
-        rest[:, weekday == day] = without_effects(values[:, weekday == day])
+        rest[:, weekday == day] = without_effects(values[None][..., weekday == day])[0]
     known = ~np.isnan(rest)
     if not _varies(rest[None], values[None])[0]:
         return np.where(known, 0.0, np.nan)
@@ -136,16 +140,29 @@ def exchanged_p_value(driver: Reals, outcome: Reals, exchanges: int, seed: int) 
     Whole histories are exchanged, so weekdays, days and memory stay as they are and only whose they are is lost.
     """
     random = np.random.default_rng(seed)
-    own = _statistic(driver, outcome)
-    orders = [random.permutation(len(driver)) for _ in range(exchanges)]
-    beaten = sum(_statistic(driver[order], outcome) >= own * (1 - 1e-12) for order in orders)
+    orders = [np.arange(len(driver)), *(random.permutation(len(driver)) for _ in range(exchanges))]
+    own, *others = np.concatenate([_statistics(driver[order], outcome) for order in _batches(orders, driver.size)])
+    beaten = sum(bool(other >= own * (1 - 1e-12)) for other in others)
     return (1 + beaten) / (1 + exchanges)
 
 
-def _statistic(driver: Reals, outcome: Reals) -> float:
-    known = ~(np.isnan(driver) | np.isnan(outcome))
-    found = slopes(np.where(known, driver, np.nan)[None], np.where(known, outcome, np.nan)[None])
-    return float(np.nan_to_num(np.abs(found.statistic[0, 0])))
+def _batches(orders: list[Integers], cells: int) -> Iterator[Integers]:
+    """Some orders at a time: (orders, developers)."""
+    size = max(CELLS_AT_ONCE // cells, 1)
+    for first in range(0, len(orders), size):
+        yield np.stack(orders[first : first + size])
+
+
+def _statistics(drivers: Reals, outcome: Reals) -> Reals:
+    """Size of the slope's t for every one of `drivers` (drivers, developers, days), each with cells of its own."""
+    pairs = np.stack([drivers, np.broadcast_to(outcome, drivers.shape)], axis=1)
+    pairs = np.where(np.isnan(pairs).any(axis=1, keepdims=True), np.nan, pairs)
+    clean = without_effects(pairs)
+    varied = np.logical_and(_varies(clean[:, 0], pairs[:, 0]), _varies(clean[:, 1], pairs[:, 1]))
+    x, y = np.nan_to_num(clean).swapaxes(0, 1)
+    product = np.where(varied[:, None], np.einsum("dit,dit->di", x, y), np.nan)
+    found = _clustered(np.einsum("dit,dit->di", x, x), product[:, None])
+    return np.asarray(np.nan_to_num(np.abs(found.statistic[:, 0])), dtype=np.float64)
 
 
 def absent(use: Flags, work: Flags, present: Flags) -> Flags:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from polars.testing import assert_frame_equal
 from scipy import stats
 
-from prodlens_pipeline.analysis.panel import absent, innovations, slopes, without_effects
+from prodlens_pipeline.analysis.panel import absent, exchanged_p_value, innovations, slopes, without_effects
 from prodlens_pipeline.analysis.panel_associations import PANEL_COLUMNS, panel_family
 
 MONDAY = date(2026, 1, 5)
@@ -82,11 +82,28 @@ def test_the_slope_is_that_of_a_regression_with_a_dummy_for_every_developer_and_
     plain = sm.OLS(y[known], np.column_stack([x[known], dummies])).fit(
         cov_type="cluster", cov_kwds={"groups": who, "use_correction": False}
     )
-    clean = np.nan_to_num(without_effects(x))
-    rest = np.nan_to_num(without_effects(y)) - found.slope[0, 0] * clean
+    clean = np.nan_to_num(without_effects(x[None])[0])
+    rest = np.nan_to_num(without_effects(y[None])[0]) - found.slope[0, 0] * clean
     scores = (clean * rest).sum(axis=1)
     assert np.sqrt((scores**2).sum()) / (clean**2).sum() == pytest.approx(plain.bse[0], abs=1e-9)
     assert found.error[0, 0] > plain.bse[0]
+
+
+def test_exchanging_histories_at_once_is_the_same_as_one_by_one() -> None:
+    random = np.random.default_rng(5)
+    driver, outcome = random.standard_normal((2, 7, 40))
+    outcome += 0.2 * driver
+    driver, outcome = unknown_in_places(random, driver), unknown_in_places(random, outcome)
+
+    def size(order: NDArray[np.int64]) -> float:
+        known = ~(np.isnan(driver[order]) | np.isnan(outcome))
+        found = slopes(np.where(known, driver[order], np.nan)[None], np.where(known, outcome, np.nan)[None])
+        return float(abs(found.statistic[0, 0]))
+
+    shuffles = np.random.default_rng(9)
+    beaten = sum(size(shuffles.permutation(7)) >= size(np.arange(7)) for _ in range(99))
+    assert 0 < beaten < 99
+    assert exchanged_p_value(driver, outcome, 99, 9) == (1 + beaten) / 100
 
 
 def test_several_series_at_once_are_the_same_as_one_by_one() -> None:
