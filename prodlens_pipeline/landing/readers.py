@@ -26,6 +26,8 @@ from prodlens_pipeline.landing.manifest import Position
 HEAD_BYTES = 1024
 MAX_LINE_BYTES = 60_000_000
 """A longer line is refused unread: what is landed of it might not fit into what DuckDB reads as one object."""
+_BUFFER_BYTES = 256 * 1024
+"""Of a file at a time: records with prompts are longer than Python's own buffer."""
 _BLOCK_BYTES = 16 * 1024
 """Of a compressed file at a time: small, since a few bytes may stand for many."""
 _SKIPPED_BYTES = 1024 * 1024
@@ -100,7 +102,8 @@ def open_source(path: Path, known: Position | None) -> Iterator[Reading | None]:
     Raises:
         OSError: the file cannot be opened.
     """
-    with path.open("rb") as file:
+    content: io.BufferedReader = io.BufferedReader(path.open("rb", buffering=0), _BUFFER_BYTES)
+    with content as file:
         stat = os.fstat(file.fileno())
         modified = datetime.fromtimestamp(stat.st_mtime, UTC)
         if path.suffix not in (*ARCHIVES, *_TABLES):

@@ -154,9 +154,11 @@ select
     make_timestamp((completionStartTime * 1e6)::bigint) as first_token_at,
     coalesce(custom_llm_provider, 'unknown') as provider,
     -- '<provider>/<model>'; a model's own name may hold further slashes
-    coalesce(
-        nullif(regexp_replace(model, '^' || regexp_escape(coalesce(custom_llm_provider, '')) || '/', ''), ''), 'unknown'
-    ) as model,
+    coalesce(nullif(if(
+        starts_with(model, coalesce(custom_llm_provider, '') || '/'),
+        substr(model, length(coalesce(custom_llm_provider, '')) + 2),
+        model
+    ), ''), 'unknown') as model,
     model_group,
     stream,
     coalesce(cache_hit, false) as gateway_cache_hit,

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic_core import from_json
+
 Attributes = Mapping[str, Any]
 
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -43,14 +45,23 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "error_code": ("error.code", "http.response.status_code"),
     "error_type": ("error.type",),
 }
-_ASKED = {name for names in _NAMES.values() for name in names}
+_BY_NAME = tuple((name, field) for field, names in _NAMES.items() for name in reversed(names))
+"""The names with the fields they stand for; of one field, the better name comes later."""
+_ASKED = {name for name, _ in _BY_NAME}
 _WAYS = _ASKED | {name[:place] for name in _ASKED for place, letter in enumerate(name) if letter == "."}
 """The names above and what they may be nested in. Most attributes hold texts, and are none of these."""
+_HOLDERS = frozenset({"metadata", "llm", "litellm", "error", "http", "gen_ai", "user", "session", "tool"})
+"""Attributes that may be an object as JSON text."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def facts(attributes: Attributes) -> dict[str, Any]:
     """What is known of a span, by the field names of `spans.Span`."""
-    found = {field: value for field, names in _NAMES.items() if (value := _first(attributes, names)) is not None}
+    found: dict[str, Any] = {}
+    for name, field in _BY_NAME:
+        value = attributes.get(name)
+        if value is not None and value != "":
+            found[field] = value
     if "stream" in found and isinstance(found["stream"], str):
         found["stream"] = found["stream"].lower() == "true"
     for field in ("session", "user", "error_code"):
@@ -65,7 +76,6 @@ def of_otlp(span: Mapping[str, Any], resource: Attributes) -> dict[str, Any]:
     Raises:
         LookupError, TypeError, ValueError: it lacks ids or times, or they are no numbers.
     """
-    attributes = {**resource, **_flat(dict(_otlp_pairs(span.get("attributes", ()))))}
     events = [{"attributes": dict(_otlp_pairs(event.get("attributes", ())))} for event in span.get("events", ())]
     status = {1: "OK", 2: "ERROR"}.get(int((span.get("status") or {}).get("code") or 0), "UNSET")
     return {
@@ -76,7 +86,7 @@ def of_otlp(span: Mapping[str, Any], resource: Attributes) -> dict[str, Any]:
         "start_time": _from_nanoseconds(span["startTimeUnixNano"]),
         "end_time": _from_nanoseconds(span["endTimeUnixNano"]),
         "status": status,
-        **facts(attributes),
+        **facts({**resource, **otlp_attributes(span.get("attributes", ()))}),
         **_exception(events),
     }
 
@@ -118,16 +128,8 @@ def of_columns(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def otlp_attributes(pairs: Any) -> dict[str, Any]:
-    """The key-value list of an OTLP/JSON resource or span as a flat mapping."""
-    return _flat(dict(_otlp_pairs(pairs)))
-
-
-def _first(attributes: Attributes, names: tuple[str, ...]) -> Any:
-    for name in names:
-        value = attributes.get(name)
-        if value is not None and value != "":
-            return value
-    return None
+    """The key-value list of an OTLP/JSON resource or span as a flat mapping, as far as it is asked for."""
+    return _flat({pair["key"]: _otlp_value(pair.get("value") or {}) for pair in pairs or () if pair["key"] in _WAYS})
 
 
 def _otlp_pairs(pairs: Any) -> Iterator[tuple[str, Any]]:
@@ -157,26 +159,29 @@ def _flat(attributes: Attributes, prefix: str = "") -> dict[str, Any]:
         path = f"{prefix}{name}"
         if path not in _WAYS:
             continue
-        content = _parsed(value) if _may_hold_an_object(path, value) else value
-        if isinstance(content, Mapping):
+        content = _parsed(value) if path in _HOLDERS and isinstance(value, str) and value.startswith("{") else value
+        if isinstance(content, dict):
             flat |= _flat(content, f"{path}.")
         elif content is not None:
             flat.setdefault(path, content)
     return flat
 
 
-def _may_hold_an_object(path: str, value: Any) -> bool:
-    holders = ("metadata", "llm", "litellm", "error", "http", "gen_ai", "user", "session", "tool")
-    return path in holders and isinstance(value, str) and value.startswith("{")
-
-
 def _parsed(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
+        return from_json(value)
     except ValueError:
-        return value
+        return _leniently_parsed(value)
+
+
+def _leniently_parsed(text: str) -> Any:
+    """What only Python's own, slower parser takes, such as half a surrogate pair where a text was cut."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _exception(events: Any) -> dict[str, str]:
@@ -191,4 +196,4 @@ def _exception(events: Any) -> dict[str, str]:
 
 def _from_nanoseconds(nanoseconds: Any) -> datetime:
     """To the nearest microsecond: exporters make the number from a float of seconds."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=(int(nanoseconds) + 500) // 1000)
+    return _EPOCH + timedelta(microseconds=(int(nanoseconds) + 500) // 1000)

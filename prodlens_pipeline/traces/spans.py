@@ -163,7 +163,9 @@ select
         as error_type,
     project,
     lower(provider) as provider,
-    nullif(regexp_replace(model, '^' || regexp_escape(coalesce(provider, '')) || '/', ''), '') as model,
+    nullif(if(
+        starts_with(model, coalesce(provider, '') || '/'), substr(model, length(coalesce(provider, '')) + 2), model
+    ), '') as model,
     model_requested,
     response_id,
     stream,

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodlens_pipeline.traces.otlp import OtlpSpan, split
+from prodlens_pipeline.traces.span_attributes import facts, otlp_attributes
 from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline_tests.pipeline import (
     Line,
@@ -54,6 +55,14 @@ def span(
         ],
     }
     return found | ({"parentSpanId": f"{parent:016x}"} if parent is not None else {})
+
+
+def deep_list(levels: int) -> Line:
+    """An attribute's value that holds lists within lists."""
+    value: Line = {"stringValue": "x"}
+    for _ in range(levels):
+        value = {"arrayValue": {"values": [value]}}
+    return value
 
 
 def otlp_value(value: Any) -> Line:
@@ -264,6 +273,19 @@ class TestRefused:
             reasons = " ".join(row[0] for row in lake.rows("select reason from ops.dead_letters"))
             assert "lies before" in reasons and "'spanId' is missing" in reasons and "prompt_tokens" in reasons
 
+    def test_what_no_field_asks_for_is_not_judged(self, tmp_path: Path) -> None:
+        odd = span(1, **LLM, **TOKENS)
+        odd["attributes"].append({"key": "input.value", "value": {"intValue": "many"}})
+        with built(tmp_path, [export(odd)]) as lake:
+            assert lake.value("select count(*) from raw.spans") == 1
+
+    def test_an_object_as_text_that_is_nested_too_deep_is_a_text(self, tmp_path: Path) -> None:
+        deep = span(1, metadata='{"a":' * 100_000, **LLM, **TOKENS)
+        lists = span(2, at=5, **LLM, **TOKENS)
+        lists["attributes"].append({"key": "metadata", "value": deep_list(300)})
+        with built(tmp_path, [export(deep, lists)]) as lake:
+            assert lake.value("select count(*) from raw.spans") == 2
+
     JSON = st.recursive(
         st.none()
         | st.booleans()
@@ -287,6 +309,29 @@ class TestRefused:
                 assert OtlpSpan.model_validate(part).span_id == f"{1:016x}"
             except ValueError as error:
                 assert "span" in str(error) or "validation" in str(error)
+
+
+MODEL_NAMES = ("llm.model_name", "gen_ai.response.model", "gen_ai.request.model")
+
+
+@given(
+    st.permutations(MODEL_NAMES).flatmap(
+        lambda names: st.fixed_dictionaries({name: st.sampled_from(["", None, "a", "b", "c"]) for name in names})
+    )
+)
+def test_the_best_name_that_says_something_counts(attributes: dict[str, str | None]) -> None:
+    said = [attributes[name] for name in MODEL_NAMES if attributes[name]]
+    assert facts(attributes).get("model") == (said[0] if said else None)
+    assert facts(attributes).get("model_requested") == (attributes["gen_ai.request.model"] or None)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(st.characters()) | st.floats() | st.integers() | st.lists(st.floats(), max_size=3))
+def test_an_object_as_text_is_read_whatever_stands_beside(beside: Any) -> None:
+    text = json.dumps({"beside": beside, "user_api_key_alias": "key"})
+    assert otlp_attributes([{"key": "metadata", "value": {"stringValue": text}}]) == {
+        "metadata.user_api_key_alias": "key"
+    }
 
 
 def test_times_are_rounded_to_the_microsecond(tmp_path: Path) -> None:
