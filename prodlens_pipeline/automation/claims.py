@@ -36,10 +36,11 @@ class Claims:
 
 
 def give_up_abandoned(instance: dg.DagsterInstance) -> None:
-    """Report the runs of this machine whose process died as failed, and let go of their places in pools.
+    """Report the runs of this machine whose process is gone as failed, and let go of their places in pools.
 
-    Otherwise they would claim their days, and all others would wait for their places, until they are given up for
-    taking too long: Dagster notices the death of a run only while the server that started it lives.
+    Such a process was killed, or could not record its end, on a full disk say. Its run would claim its days, and all
+    others would wait for its places, until it is given up for taking too long: Dagster notices the death of a run only
+    while the server that started it lives.
     """
     for run_id in abandoned(Path(instance.root_directory)):
         run = instance.get_run_by_id(run_id)

@@ -12,23 +12,33 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 _SUFFIX = ".lock"
+_ended: list[FileLock] = []
+"""Of runs of this process that are over. Whether their end was recorded is not known yet: a full disk may forbid it."""
 
 
 @contextmanager
 def held(home: Path, run_id: str) -> Iterator[None]:
-    """While inside, the run has a process. A process may enter several times."""
+    """The run has a process: while inside, and then until the process ends or makes another run.
+
+    A process may enter several times.
+    """
+    while _ended:
+        _ended.pop().release()
     folder = home / "running"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{run_id}{_SUFFIX}"
-    lock = FileLock(path, is_singleton=True)
-    with lock:
+    lock = FileLock(folder / f"{run_id}{_SUFFIX}", is_singleton=True)
+    lock.acquire()
+    try:
         yield
+    finally:
         if lock.lock_counter == 1:
-            path.unlink(missing_ok=True)
+            _ended.append(lock)
+        else:
+            lock.release()
 
 
 def abandoned(home: Path) -> Iterator[str]:
-    """The runs whose process died; each is told until whoever asked goes on to the next."""
+    """The runs whose process is gone, recorded as ended or not; each is told until who asked goes on to the next."""
     for path in sorted((home / "running").glob(f"*{_SUFFIX}")):
         lock = FileLock(path)
         try:

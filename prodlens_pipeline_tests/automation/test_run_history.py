@@ -66,14 +66,23 @@ def _die_while_running(home: str, run_id: str, ready) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
 
 
-def test_a_run_whose_process_died_gives_back_its_days_and_its_place(project, on_disk):
+def _end_without_a_record(home: str, run_id: str, ready) -> None:
+    """As on a full disk, where Dagster cannot write that the run failed."""
+    with held(Path(home), run_id):
+        pass
+    ready.set()
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+@pytest.mark.parametrize("end", [_die_while_running, _end_without_a_record])
+def test_a_run_whose_process_died_gives_back_its_days_and_its_place(project, on_disk, end):
     run = on_disk.create_run_for_job(
         project.defs.resolve_job_def("tables"), tags=range_tags(span(3, 1)), status=dg.DagsterRunStatus.STARTED
     )
     on_disk.event_log_storage.claim_concurrency_slot(POOL, run.run_id, "raw__names")
     processes = get_context("fork")
     ready = processes.Event()
-    process = processes.Process(target=_die_while_running, args=(on_disk.root_directory, run.run_id, ready))
+    process = processes.Process(target=end, args=(on_disk.root_directory, run.run_id, ready))
     process.start()
     assert ready.wait(30)
 
