@@ -5,7 +5,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 
 help: ## Show what there is to do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/runtime ## Simulate a team, run the real pipeline over it, and write a report to demo/report
 	$(BIN)/prod-lens demo
@@ -17,6 +17,9 @@ dev: .venv/runtime ## Open the Dagster UI on the demo (or on PRODLENS_CONFIG) at
 test: .venv/dev ## Lint, check types and room directions, run all tests
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
+
+test-cluster: .venv/dev ## Run the tests with every lake on PostgreSQL and S3, instead of SQLite and a folder (takes long)
+	$(BIN)/pytest --warehouse cluster -n logical --maxprocesses 4 --dist loadfile
 
 integration: .venv/dev .venv-phoenix/installed ## Test against real servers: Phoenix (in .venv-phoenix), PostgreSQL, S3, Redis where there is one
 	PRODLENS_PHOENIX=.venv-phoenix/bin/phoenix $(BIN)/pytest -m integration
@@ -67,4 +70,4 @@ clean: ## Remove the virtual environment, caches and the demo
 		&& chmod +x .venv-bench/ccusage/node_modules/@ccusage/ccusage-linux-x64/bin/ccusage
 	touch $@
 
-.PHONY: help demo dev test integration bench lint lock clean
+.PHONY: help demo dev test test-cluster integration bench lint lock clean

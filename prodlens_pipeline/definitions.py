@@ -30,7 +30,7 @@ from prodlens_pipeline.settings import Settings, load_settings
 from prodlens_pipeline.traces.assets import SHAPES, trace_assets
 from prodlens_pipeline.traces.prices import PRICES
 from prodlens_pipeline.traces.spans import RAW as SPANS
-from prodlens_pipeline.warehouse.assets import sql_model_assets
+from prodlens_pipeline.warehouse.assets import sql_model_assets, stored_tables
 from prodlens_pipeline.warehouse.contracts import Contract
 from prodlens_pipeline.warehouse.models import load_models
 from prodlens_pipeline.warehouse.resource import Warehouse
@@ -70,7 +70,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
         jobs=[*JOBS, maintenance],
         schedules=[*SCHEDULES, nightly_maintenance(maintenance)],
         sensors=[*sensors(settings, assets), *alert_sensors(assets)],
-        resources={"warehouse": Warehouse.of(settings)},
+        resources={"warehouse": Warehouse.of(settings, stored_tables(assets))},
         executor=dg.in_process_executor,
     )
 

@@ -6,6 +6,7 @@ Belongs here: checks that look and change nothing. Does not: mending.
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import requests
@@ -16,7 +17,8 @@ from prodlens_pipeline.delivery.github.collect import probe
 from prodlens_pipeline.experience.collect import files_of as answer_files
 from prodlens_pipeline.experience.collect import source_name as answers_name
 from prodlens_pipeline.metrics.evaluate import effective_metrics
-from prodlens_pipeline.reporting.slack import WEBHOOK, SlackError, checked_webhook
+from prodlens_pipeline.reporting.errors import ReportError
+from prodlens_pipeline.reporting.slack import WEBHOOK, checked_webhook
 from prodlens_pipeline.settings import GitHubRepository, Settings
 from prodlens_pipeline.traces.collect import files_of
 from prodlens_pipeline.traces.registry import formats
@@ -134,8 +136,8 @@ def _alerts() -> Finding:
         return Finding("warn", "alerts", f"only the log is told of failures: {WEBHOOK} is not set")
     try:
         checked_webhook(os.environ[WEBHOOK])
-    except SlackError as error:
-        return Finding("fail", "alerts", str(error))
+    except ReportError as error:
+        return Finding("fail", "alerts", str(error).removeprefix("--slack: "))
     return Finding("ok", "alerts", f"{WEBHOOK} is set; nothing was posted")
 
 
@@ -148,7 +150,32 @@ def _retired(lake: Lake) -> Iterator[Finding]:
         yield Finding("ok", "retention", message)
 
 
+def _freshness(lake: Lake) -> Iterator[Finding]:
+    """What is looked at every day: how long ago something new came, and until when there are figures."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    for source, collected_at in lake.rows(
+        "select source_name, max(collected_at) from ops.landing_chunks group by all order by all"
+    ):
+        ago = now - collected_at
+        yield Finding("ok", source, f"something new was last collected {ago / timedelta(hours=1):,.1f} hours ago")
+    made = lake.value(
+        "select min(newest) from (select max(window_end - 1) as newest from ops.etl_runs "
+        "where window_end is not null group by asset)"
+    )
+    if made is None:
+        return
+    yesterday = now.date() - timedelta(days=1)
+    behind = made < yesterday
+    message = f"every table is made until {made}"
+    yield Finding(
+        "warn" if behind else "ok",
+        "days",
+        f"{message}; 'prod-lens run' makes later days that have records" if behind else message,
+    )
+
+
 def _contents(lake: Lake) -> Iterator[Finding]:
+    yield from _freshness(lake)
     yield from _retired(lake)
     letters = int(lake.value("select count(*) from ops.dead_letters"))
     if letters:

@@ -37,10 +37,11 @@ from prodlens_pipeline.traces.collect import collect_traces
 from prodlens_pipeline.traces.prices import PRICES
 from prodlens_pipeline.traces.registry import configured
 from prodlens_pipeline.warehouse.contracts import Contract
-from prodlens_pipeline.warehouse.lake import LAKE, Lake, Query, Stamp
+from prodlens_pipeline.warehouse.lake import LAKE, Lake, Query, Stamp, open_lake
 from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline.warehouse.models import SqlModel, load_models
 from prodlens_pipeline.warehouse.windows import Window
+from prodlens_pipeline_tests.places import is_cluster, temporary_location, warehouse_of
 
 Line = dict[str, Any]
 _STAMP = Stamp("test", "test", "test")
@@ -48,12 +49,21 @@ _STAMP = Stamp("test", "test", "test")
 
 def settings_for(root: Path, **values: Any) -> Settings:
     """The settings of a project in the folder `root`."""
-    return Settings(root=root, home=root / ".prod-lens", **values)
+    home = root / ".prod-lens"
+    return Settings(root=root, home=home, **({"warehouse": warehouse_of(home)} | values))
 
 
 @contextmanager
 def lake_in_memory() -> Iterator[Lake]:
-    """A lake of plain DuckDB tables: the same SQL and the same write path, a hundred times as fast as DuckLake."""
+    """A lake of plain DuckDB tables: the same SQL and the same write path, a hundred times as fast as DuckLake.
+
+    With `--warehouse cluster` it is an empty lake on the servers all the same.
+    """
+    if is_cluster():
+        with temporary_location() as location, open_lake(location) as lake:
+            migrate(lake)
+            yield lake
+        return
     with duckdb.connect() as connection:
         connection.execute(f"attach ':memory:' as {LAKE}")
         connection.execute(f"use {LAKE}")

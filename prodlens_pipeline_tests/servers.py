@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -54,8 +55,17 @@ class PostgreSQL:
     def create(self) -> str:
         """A new database; returns its URL."""
         name = f"lake_{uuid4().hex}"
-        self._run("psql", "--host", str(self.folder), "--username=postgres", "--command", f"create database {name}")
+        self._execute(f"create database {name}")
         return f"postgresql://postgres@/{name}?host={self.folder}"
+
+    def drop(self, url: str) -> None:
+        """Remove a database, whoever is still connected to it."""
+        name = urlsplit(url).path.removeprefix("/")
+        self._execute(f"drop database {name} with (force)")
+
+    def dump(self, url: str) -> bytes:
+        """All rows of a database, as SQL."""
+        return self._run("pg_dump", "--data-only", "--dbname", url)
 
     def start(self) -> None:
         self._control("-w", "-l", str(self.folder / "log"), "-o", f"-h '' -k {self.folder} -F", "start")
@@ -70,12 +80,17 @@ class PostgreSQL:
             "--no-sync",
         )  # fmt: skip
 
+    def _execute(self, statement: str) -> None:
+        self._run("psql", "--host", str(self.folder), "--username=postgres", "--command", statement)
+
     def _control(self, *arguments: str) -> None:
         self._run("pg_ctl", "-D", str(self.folder / "data"), *arguments)
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _run(self, program: str, *arguments: str) -> bytes:
         command = [self._binaries / program, *arguments]
-        subprocess.run(command, check=True, cwd=self.folder, timeout=60, **_QUIET, **self._user)
+        quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        done = subprocess.run(command, check=True, cwd=self.folder, timeout=60, **quiet, **self._user)
+        return bytes(done.stdout)
 
 
 @contextmanager

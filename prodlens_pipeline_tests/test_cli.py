@@ -15,6 +15,7 @@ from prodlens_pipeline.settings import load_settings
 from prodlens_pipeline.simulation.team import Team, simulate
 from prodlens_pipeline.simulation.write import write
 from prodlens_pipeline.warehouse.lake import Location, open_lake
+from prodlens_pipeline_tests.places import on_place
 
 ANSI = re.compile(r"\x1b\[")
 
@@ -39,6 +40,7 @@ def team(tmp_path_factory) -> Path:
     """A small team, read once by `prod-lens run`."""
     folder = tmp_path_factory.mktemp("team")
     write(simulate(Team(developers=3, days=28, effect=0.6)), folder)
+    on_place(folder / "prodlens.yaml")
     done = prod_lens("run", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
@@ -75,11 +77,22 @@ def test_the_true_effect_stands_beside_the_estimate(team):
 
 
 def test_a_second_run_finds_nothing_new(team):
-    before = rows(team, "select count(*) as n from ops.landing_chunks")
+    written = (
+        "select (select count(*) from ops.landing_chunks) as chunks, "
+        "(select count(*) from ops.etl_runs where starts_with(asset, 'analysis.')) as analyses"
+    )
+    before = rows(team, written)
     done = prod_lens("run", cwd=team)
     assert done.returncode == 0
     assert "every day is up to date" in done.stdout
-    assert rows(team, "select count(*) as n from ops.landing_chunks") == before
+    assert rows(team, written) == before
+
+
+def test_a_run_that_ended_before_the_analyses_is_made_up_for(team):
+    with open_lake(Location.of(load_settings(team / "prodlens.yaml"))) as lake, lake.transaction():
+        lake.execute("delete from ops.etl_runs where asset = 'analysis.scorecard'")
+    assert prod_lens("run", cwd=team).returncode == 0
+    assert rows(team, "select asset from ops.etl_runs where asset = 'analysis.scorecard'")
 
 
 def test_nothing_is_left_outside_of_the_project(team):
@@ -129,6 +142,7 @@ def test_bad_input_hinders_nothing_beside_it(tmp_path):
     (log.parent / "empty.jsonl").touch()
     config = tmp_path / "prodlens.yaml"
     config.write_text(config.read_text().replace("path: repos/api", "path: repos/missing"))
+    on_place(config)
 
     done = prod_lens("run", cwd=tmp_path)
 
@@ -192,6 +206,14 @@ def test_init_writes_a_configuration_that_loads_and_is_not_overwritten(tmp_path)
     assert prod_lens("doctor", cwd=tmp_path).returncode == 0
     again = prod_lens("init", cwd=tmp_path)
     assert again.returncode == 2 and "--force" in again.stderr
+
+
+def test_doctor_says_how_fresh_the_figures_are(team):
+    done = prod_lens("doctor", cwd=team)
+    said = done.stdout.replace("\n", " ")
+    assert done.returncode == 0, said
+    assert "litellm:logs/litellm/*.jsonl: something new was last collected 0." in said
+    assert re.search(r"every table is made until 2026-\d\d-\d\d; 'prod-lens run' makes later days", said)
 
 
 def test_doctor_names_what_is_missing(tmp_path):

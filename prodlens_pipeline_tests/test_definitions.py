@@ -41,6 +41,12 @@ def test_every_table_shows_its_columns_and_every_asset_has_a_check(defs):
             assert spec.metadata["dagster/column_schema"].columns, spec.key
 
 
+def test_a_run_prepares_every_table(defs):
+    tables = {spec.key.path[0] + "." + spec.key.path[1] for spec in defs.resolve_all_asset_specs()}
+    prepared = {contract.full_name for contract in defs.resources["warehouse"].contracts}
+    assert prepared == {name for name in tables if not name.startswith("landing.")}
+
+
 def test_no_asset_depends_on_something_that_nobody_makes(defs):
     graph = defs.resolve_asset_graph()
     assert not graph.external_asset_keys

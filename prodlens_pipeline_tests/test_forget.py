@@ -17,6 +17,7 @@ from prodlens_pipeline_tests.pipeline import (
     settings_for,
     write_lines,
 )
+from prodlens_pipeline_tests.places import bring_home
 
 PLANTED = ("zoe@example.com", "zoe-key", "Zoe Planted", "session-zoe", "zoedev")
 MINE = {"metadata": {"user_api_key_alias": "zoe-key", "requester_metadata": {"session_id": "session-zoe"}}}
@@ -25,6 +26,7 @@ MINE = {"metadata": {"user_api_key_alias": "zoe-key", "requester_metadata": {"se
 def content_of(home: Path) -> str:
     """Everything that a project keeps, unpacked."""
     found = []
+    bring_home(home)
     for file in home.rglob("*"):
         if not file.is_file() or "extensions" in file.parts:
             continue

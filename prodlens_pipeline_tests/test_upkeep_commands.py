@@ -12,12 +12,13 @@ from prodlens_pipeline.warehouse.lake import Location, open_lake
 from prodlens_pipeline.warehouse.maintenance import note_retired
 from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline_tests.pipeline import models, settings_for
+from prodlens_pipeline_tests.places import write_config
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A project with one table, in the working directory."""
-    (tmp_path / "prodlens.yaml").write_text("retention: {detail_days: 10}\n")
+    write_config(tmp_path, "retention: {detail_days: 10}\n")
     monkeypatch.chdir(tmp_path)
     with open_lake(Location.of(settings_for(tmp_path))) as lake:
         migrate(lake)
@@ -32,6 +33,7 @@ def prod_lens(*arguments: str) -> str:
     return done.output
 
 
+@pytest.mark.embedded("a catalog on PostgreSQL is backed up by pg_dump")
 def test_a_project_is_maintained_saved_brought_back_exported_and_watched(project, monkeypatch):
     assert "in all" in prod_lens("maintain")
     assert "snapshot" in prod_lens("backup", "saved")
@@ -79,6 +81,8 @@ def test_the_doctor_tells_of_deleted_days_and_of_alerts_without_their_address(pr
     assert "PRODLENS_SLACK_WEBHOOK is not set" in said()
     monkeypatch.setenv("PRODLENS_SLACK_WEBHOOK", "https://hooks.slack.com/services/T0/B0/hidden")
     assert "PRODLENS_SLACK_WEBHOOK is set" in said() and "hidden" not in said()
+    monkeypatch.setenv("PRODLENS_SLACK_WEBHOOK", "hooks.slack.com/services/T0/B0/hidden")
+    assert "FAIL  alerts: the value of PRODLENS_SLACK_WEBHOOK is no https URL" in said() and "hidden" not in said()
 
 
 def test_the_views_of_traces_are_filters_that_phoenix_reads():

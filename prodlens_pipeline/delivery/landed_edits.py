@@ -108,7 +108,7 @@ def landed_edit_rows(lake: Lake, settings: Settings) -> pl.DataFrame:
 
 
 def _decided(lake: Lake) -> pl.DataFrame:
-    if not lake.has_table(LANDED_EDITS):
+    if not lake.was_made(LANDED_EDITS):
         return pl.DataFrame(schema=_SCHEMA)
     return lake.frame("select * from core.landed_edits where landed is not null").cast(_SCHEMA)
 
@@ -121,7 +121,7 @@ def _read_until(lake: Lake) -> dict[str, datetime]:
 
 
 def _drop_decided(lake: Lake, settings: Settings, read_until: Mapping[str, datetime]) -> None:
-    if read_until and lake.has_table(LANDED_EDITS):
+    if read_until and lake.was_made(LANDED_EDITS):
         waiting = lake.value("select min(proposed_at) from core.landed_edits where landed is null")
         limit = min(read_until.values()) - WITHIN
         drop_texts(lake, settings.landing, min(limit, waiting or limit).replace(tzinfo=UTC))

@@ -96,7 +96,7 @@ def _state(
 
 def _days_in_another_place(lake: Lake, landing: Path, name: str, state: CloneState) -> set[date]:
     """The days of commits whose row of the graph is not what it was when the table was last made."""
-    if not lake.has_table(GRAPH):
+    if not lake.was_made(GRAPH):
         return set()
     lake.connection.register("graph_now", graph_rows(lake, landing, {name: state}))
     try:

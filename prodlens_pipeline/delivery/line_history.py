@@ -312,7 +312,7 @@ def _quads(hunks: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _known(lake: Lake, name: str) -> list[LineEvent]:
-    if not lake.has_table(LINE_HISTORY):
+    if not lake.was_made(LINE_HISTORY):
         return []
     columns = ", ".join(LineEvent._fields)
     rows = lake.rows(f"select {columns} from raw.git_line_history where repo = $name order by all", {"name": name})

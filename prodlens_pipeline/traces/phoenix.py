@@ -129,7 +129,7 @@ class _Reading:
             self._land(new, replace(self.progress, annotated=max(known, latest)))
 
     def _recent(self) -> list[str]:
-        if not self.lake.has_table(spans.RAW):
+        if not self.lake.was_made(spans.RAW):
             return []
         rows = self.lake.rows(
             "select distinct span_id from raw.spans where source_name = $name and annotation is null "

@@ -13,7 +13,7 @@ import dagster as dg
 import polars as pl
 
 from prodlens_pipeline.partitions import run_window
-from prodlens_pipeline.warehouse.contracts import Contract
+from prodlens_pipeline.warehouse.contracts import Column, Contract
 from prodlens_pipeline.warehouse.lake import LAKE, CheckOutcome, Lake, Query, WriteResult
 from prodlens_pipeline.warehouse.models import SqlModel
 from prodlens_pipeline.warehouse.resource import Warehouse
@@ -22,6 +22,7 @@ from prodlens_pipeline.warehouse.retries import trying_again
 from prodlens_pipeline.warehouse.windows import Window
 
 POOL = "warehouse"
+COLUMNS = "dagster/column_schema"
 WHOLE_TABLES_POOL = "whole_tables"
 """One at a time for good: of two runs that read whole tables, who reads first must not write last."""
 Compute = Callable[[Lake, Window | None], Query | pl.DataFrame]
@@ -65,7 +66,7 @@ def table_asset(
         code_version=code_version,
         partitions_def=partitions if contract.partitioned else None,
         metadata={
-            "dagster/column_schema": column_schema(contract),
+            COLUMNS: column_schema(contract),
             "dagster/table_name": f"{LAKE}.{contract.full_name}",
             "grain": ", ".join(contract.key),
             **(metadata or {}),
@@ -99,6 +100,16 @@ def table_asset(
         yield from _events(context, warehouse.lake, contract, made, _together(contract, results), figures)
 
     return materialise
+
+
+def stored_tables(assets: Iterable[dg.AssetsDefinition]) -> list[Contract]:
+    """The tables that assets write: names and columns, which is what creating them takes."""
+    found = []
+    for spec in (spec for asset in assets for spec in asset.specs if COLUMNS in spec.metadata):
+        schema, name = spec.key.path
+        columns = (Column(one.name, one.type, one.description or "") for one in spec.metadata[COLUMNS].columns)
+        found.append(Contract(schema, name, spec.description or "", tuple(columns), key=()))
+    return found
 
 
 def sql_model_assets(models: Iterable[SqlModel], partitions: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
@@ -181,12 +192,14 @@ def _events(
         )
     if not result.committed:
         broken = "; ".join(
-            f"{outcome.check.name}: {outcome.failing_rows} rows" for outcome in result.outcomes if outcome.prevents
+            f"{outcome.check.name}: {outcome.failing_rows} rows" + (f" ({outcome.broken})" if outcome.broken else "")
+            for outcome in result.outcomes
+            if outcome.prevents
         )
         days = ", ".join(map(str, windows))
         raise dg.Failure(f"{contract.full_name} {days}: {broken}; nothing was written", allow_retries=False)
     for window in windows:
-        _describe_days(context, lake, contract, window, result)
+        _describe_days(context, contract, window, result)
     plotted = figures(lake) if figures else {}
     yield dg.MaterializeResult(asset_key=key, metadata={"dagster/row_count": result.total_rows, **plotted})
 
@@ -201,8 +214,11 @@ def _together(contract: Contract, results: Sequence[WriteResult]) -> WriteResult
         committed=all(result.committed for result in results),
         rows=sum(result.rows for result in results),
         rows_by_day={day: rows for result in results for day, rows in result.rows_by_day.items()},
-        outcomes=tuple(CheckOutcome(same[0].check, sum(one.failing_rows for one in same)) for same in checks),
+        outcomes=tuple(
+            CheckOutcome(same[0].check, sum(one.failing_rows for one in same), same[-1].broken) for same in checks
+        ),
         total_rows=results[-1].total_rows,
+        plotted_by_day={day: value for result in results for day, value in result.plotted_by_day.items()},
     )
 
 
@@ -217,20 +233,11 @@ def _tell_what_is_kept(
         )
 
 
-def _describe_days(
-    context: dg.AssetExecutionContext, lake: Lake, contract: Contract, window: Window, result: WriteResult
-) -> None:
+def _describe_days(context: dg.AssetExecutionContext, contract: Contract, window: Window, result: WriteResult) -> None:
     """Numbers per day: Dagster copies the metadata of a result to every partition of a range."""
-    plotted: dict[Any, Any] = {}
-    if contract.plotted:
-        plotted = dict(
-            lake.rows(
-                f"select day, {contract.plotted} from {contract.table} where {contract.scope} group by day",
-                window.parameters,
-            )
-        )
     for day in window.days:
         metadata: dict[str, Any] = {"dagster/partition_row_count": result.rows_by_day.get(day, 0)}
-        if plotted.get(day) is not None:
-            metadata[str(contract.plotted)] = float(plotted[day])
+        plotted = result.plotted_by_day.get(day)
+        if plotted is not None:
+            metadata[str(contract.plotted)] = plotted
         context.add_asset_metadata(metadata, asset_key=asset_key(contract.full_name), partition_key=day.isoformat())

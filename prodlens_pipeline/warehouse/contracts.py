@@ -40,15 +40,17 @@ class Column:
 class Check:
     """A query that counts the rows that break a promise.
 
-    `sql` may name `$window_start` and `$window_end`; a check passes when the count is 0. Where the promise can be
-    judged row by row, `failing` is the condition of a row that breaks it: such checks share one pass over the rows.
+    `sql` may name `$window_start` and `$window_end`; a check passes when the count is 0. Where the rows of a write
+    tell by themselves, `counted` is the aggregate that counts those that break it: such checks share one pass over
+    the rows, before they are written; `named` may be an aggregate that says in words what is broken.
     A check that is not `blocking` warns and lets the write through.
     """
 
     name: str
     description: str
     sql: str
-    failing: str | None = None
+    counted: str | None = None
+    named: str | None = None
     blocking: bool = True
 
 
@@ -97,29 +99,44 @@ class Contract:
         required = dict.fromkeys((*self.key, *self.not_null))
         if self.partitioned:
             required.pop("day", None)
-        not_null = (
-            self.row_check(f"{name}_not_null", f"{name} is always known", f"{quoted(name)} is null")
-            for name in required
-        )
+        not_null = [self._not_null_check(list(required))] if required else []
         return (*not_null, self._unique_check(), *self.checks)
 
     def row_check(self, name: str, description: str, failing: str, *, blocking: bool = True) -> Check:
         """A check of the rows that a write replaces: a row for which the condition `failing` is true breaks it."""
-        counted = f"select count(*) from {self.table} where {self.scope} and ({failing})"
-        return Check(name, description, counted, failing, blocking)
+        return self._of_written(name, description, f"count(*) filter (where {failing})", blocking=blocking)
 
     def create_statement(self) -> str:
         """`create table` for a table that does not exist yet."""
         columns = ", ".join(f"{quoted(c.name)} {c.type}" for c in self.columns)
         return f"create table if not exists {self.table} ({columns})"
 
+    def _of_written(
+        self, name: str, description: str, counted: str, named: str | None = None, *, blocking: bool = True
+    ) -> Check:
+        sql = f"select {counted} from {self.table} where {self.scope}"
+        return Check(name, description, sql, counted, named, blocking)
+
+    def _not_null_check(self, required: list[str]) -> Check:
+        """One for all columns: a check of its own for each would be most of what a run has to record."""
+        unknown = [f"{quoted(name)} is null" for name in required]
+        broken = (f"if(bool_or({test}), '{name}', null)" for test, name in zip(unknown, required, strict=True))
+        return self._of_written(
+            "required_not_null",
+            f"always known: {', '.join(required)}",
+            f"count(*) filter (where {' or '.join(unknown)})",
+            f"concat_ws(', ', {', '.join(broken)})",
+        )
+
     def _unique_check(self) -> Check:
         """A key without the day may repeat across days, so its rows are held against the whole table."""
         keys = ", ".join(quoted(name) for name in self.key)
-        alone = not self.partitioned or "day" in self.key
-        rows = self.scope if alone else f"({keys}) in (select ({keys}) from {self.table} where {self.scope})"
+        name, description = "key_unique", f"one row per {', '.join(self.key)}"
+        if not self.partitioned or "day" in self.key:
+            return self._of_written(name, description, f"count(*) - count(distinct row({keys}))")
+        rows = f"({keys}) in (select ({keys}) from {self.table} where {self.scope})"
         return Check(
-            "key_unique",
-            f"one row per {', '.join(self.key)}",
+            name,
+            description,
             f"select count(*) from (select {keys} from {self.table} where {rows} group by all having count(*) > 1)",
         )

@@ -7,7 +7,7 @@ Does not: which tables there are (`contracts.py`, `models.py`), nor Dagster (`re
 import random
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random
 
 from prodlens_pipeline.settings import BUCKET, Settings
-from prodlens_pipeline.warehouse.contracts import Check, Contract, quoted
+from prodlens_pipeline.warehouse.contracts import Check, Column, Contract, quoted
 from prodlens_pipeline.warehouse.errors import NoWarehouseYetError, WarehouseError
 from prodlens_pipeline.warehouse.object_store import allow_bucket
 from prodlens_pipeline.warehouse.windows import Window
@@ -30,6 +30,8 @@ from prodlens_pipeline.warehouse.windows import Window
 LAKE = "prodlens"
 SCHEMAS = ("raw", "core", "marts", "survey", "analysis", "ops")
 STAGED = "temp.main.staged"
+INLINED_ROWS = 10
+"""Most rows of one write to a table of ops that are kept in the catalog."""
 LOCK_TIMEOUT_SECONDS = 300
 
 Parameters = Mapping[str, Any]
@@ -57,10 +59,11 @@ class Stamp:
 
 @dataclass(frozen=True)
 class CheckOutcome:
-    """How one check ended: `failing_rows` is 0 where it passed."""
+    """How one check ended: `failing_rows` is 0 where it passed; `broken` says in words what failed, where it can."""
 
     check: Check
     failing_rows: int
+    broken: str = ""
 
     @property
     def passed(self) -> bool:
@@ -82,6 +85,8 @@ class WriteResult:
     rows_by_day: Mapping[date, int]
     outcomes: tuple[CheckOutcome, ...]
     total_rows: int
+    plotted_by_day: Mapping[date, float | None] = field(default_factory=dict)
+    """What the contract's `plotted` comes to, where it has one."""
 
 
 class Lake:
@@ -90,6 +95,8 @@ class Lake:
     def __init__(self, connection: duckdb.DuckDBPyConnection, lock: FileLock | None) -> None:
         self.connection = connection
         self._lock = lock
+        self._agreed: set[str] = set()
+        """The tables that are stored as their contract says."""
 
     def execute(self, sql: str, parameters: Parameters | None = None) -> duckdb.DuckDBPyConnection:
         """Run one statement. Parameters that the statement does not name are left out."""
@@ -119,9 +126,9 @@ class Lake:
         )
         return {name for (name,) in found}
 
-    def has_table(self, contract: Contract) -> bool:
+    def was_made(self, contract: Contract) -> bool:
         """Whether the table was ever written."""
-        return bool(self._stored_columns(contract))
+        return bool(self.value("select count(*) from ops.etl_runs where asset = $table", {"table": contract.full_name}))
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -147,9 +154,36 @@ class Lake:
             try:
                 yield
             except BaseException:
+                self._agreed.clear()
                 self.connection.rollback()
                 raise
             self.connection.commit()
+
+    def prepare(self, contracts: Sequence[Contract]) -> None:
+        """Create the tables that do not exist yet, in a way that makes small statements quick.
+
+        All in one transaction: one by one, each would make a version of the schema, and DuckLake loads the version that
+        a table was made in before it writes to it (~30 ms). And with their rows in files: rows kept in the catalog cost
+        whoever reads their table two questions more. Only ops keeps them, where a write adds a few to several tables.
+        """
+        stored = self._stored_columns()
+        missing = [contract for contract in contracts if contract.full_name not in stored]
+        if missing:
+            self.retrying(lambda: self._create(missing))
+            stored = self._stored_columns()
+        declared = self._declared_types(contracts)
+        self._agreed = {
+            contract.full_name
+            for contract in contracts
+            if stored[contract.full_name] == {name: declared[kind] for name, kind in contract.column_types.items()}
+        }
+
+    def _create(self, contracts: Iterable[Contract]) -> None:
+        with self.transaction():
+            self.execute(f"call {LAKE}.set_option('data_inlining_row_limit', 0)")
+            self.execute(f"call {LAKE}.set_option('data_inlining_row_limit', {INLINED_ROWS}, schema => 'ops')")
+            for contract in contracts:
+                self.execute(contract.create_statement())
 
     def overwrite(
         self, contract: Contract, window: Window | None, source: Query | pl.DataFrame, stamp: Stamp
@@ -166,15 +200,43 @@ class Lake:
         if (window is not None) != contract.partitioned:
             raise ValueError(f"{contract.full_name} is {'' if contract.partitioned else 'not '}partitioned by day")
         started_at = datetime.now(UTC)
-        self._stage(contract, source)
+        staged = self._stage(contract, window, source)
         try:
-            return self.retrying(lambda: self._replace(contract, window, stamp, started_at))
+            return self.retrying(lambda: self._replace(contract, window, staged, stamp, started_at))
         finally:
             self.connection.execute(f"drop table if exists {STAGED}")
 
-    def _stage(self, contract: Contract, source: Query | pl.DataFrame) -> None:
-        """Compute the rows before the lock is taken, so that writers wait for each other only while they write."""
-        columns = ", ".join(f"source.{quoted(c.name)}::{c.type} as {quoted(c.name)}" for c in contract.columns)
+    def _stage(self, contract: Contract, window: Window | None, source: Query | pl.DataFrame) -> "_Staged":
+        """Compute and check rows before the lock is taken, so that writers wait for each other only while they write.
+
+        In one transaction, for each would ask the catalog for its newest snapshot (~10 ms).
+        """
+        self.connection.begin()
+        try:
+            self._compute(contract, source)
+            staged = self._staged(contract, window)
+        except BaseException:
+            self.connection.rollback()
+            raise
+        self.connection.commit()
+        return staged
+
+    def _staged(self, contract: Contract, window: Window | None) -> "_Staged":
+        days = self._staged_days(contract, window) if window else {}
+        checks = [check for check in contract.all_checks if check.counted is not None]
+        counted, named = (str(check.counted) for check in checks), (check.named or "''" for check in checks)
+        rows, *found = self.rows(f"select {', '.join(['count(*)', *counted, *named])} from {STAGED}")[0]
+        judged = zip(checks, found[: len(checks)], found[len(checks) :], strict=True)
+        outcomes = {check: CheckOutcome(check, int(failing), broken) for check, failing, broken in judged}
+        return _Staged(
+            int(rows),
+            rows_by_day={day: count for day, (count, _) in days.items()},
+            plotted_by_day={day: plotted for day, (_, plotted) in days.items()},
+            outcomes=outcomes,
+        )
+
+    def _compute(self, contract: Contract, source: Query | pl.DataFrame) -> None:
+        columns = ", ".join(f"{_storable(c)} as {quoted(c.name)}" for c in contract.columns)
         order = "order by day" if contract.partitioned else ""
         text, parameters = "staged_frame", None
         if isinstance(source, pl.DataFrame):
@@ -189,8 +251,13 @@ class Lake:
             if isinstance(source, pl.DataFrame):
                 self.connection.unregister("staged_frame")
 
-    def _staged_rows_by_day(self, contract: Contract, window: Window) -> dict[date, int]:
-        by_day = dict(self.rows(f"select day, count(*) from {STAGED} group by day"))
+    def _staged_days(self, contract: Contract, window: Window) -> dict[date, tuple[int, float | None]]:
+        """Number of rows of each day, and what is plotted of it."""
+        plotted = contract.plotted or "null"
+        by_day = {
+            day: (count, None if value is None else float(value))
+            for day, count, value in self.rows(f"select day, count(*), {plotted} from {STAGED} group by day")
+        }
         foreign = sorted(str(day) for day in by_day if day is None or not window.start <= day < window.end)
         if foreign:
             raise WarehouseError(
@@ -199,61 +266,62 @@ class Lake:
             )
         return by_day
 
-    def _replace(self, contract: Contract, window: Window | None, stamp: Stamp, started_at: datetime) -> WriteResult:
+    def _replace(
+        self, contract: Contract, window: Window | None, staged: "_Staged", stamp: Stamp, started_at: datetime
+    ) -> WriteResult:
         parameters = window.parameters if window else {}
         outcomes: tuple[CheckOutcome, ...] = ()
-        by_day = self._staged_rows_by_day(contract, window) if window else {}
-        rows = sum(by_day.values()) if window else int(self.value(f"select count(*) from {STAGED}"))
         try:
             with self.transaction():
                 self._ensure_table(contract)
                 self.execute(f"delete from {contract.table} where {contract.scope}", parameters)
                 self.execute(f"insert into {contract.table} by name select * from {STAGED}")
-                outcomes = self._run_checks(contract, parameters)
+                outcomes = tuple(
+                    staged.outcomes.get(check) or CheckOutcome(check, int(self.value(check.sql, parameters)))
+                    for check in contract.all_checks
+                )
                 if any(outcome.prevents for outcome in outcomes):
                     raise _ChecksFailedError
-                total = int(self.value(f"select count(*) from {contract.table}"))
-                self._record(contract, window, rows, stamp, started_at)
+                total = int(self.value(f"select count(*) from {contract.table}")) if window else staged.rows
+                self._record(contract, window, staged.rows, stamp, started_at)
         except _ChecksFailedError:
-            return WriteResult(False, rows, by_day, outcomes, total_rows=0)
-        return WriteResult(True, rows, by_day, outcomes, total)
-
-    def _run_checks(self, contract: Contract, parameters: Parameters) -> tuple[CheckOutcome, ...]:
-        """One pass over the written rows for all checks that judge a row (a scan costs ~12 ms), then the others."""
-        of_rows = [check for check in contract.all_checks if check.failing is not None]
-        counts = {}
-        if of_rows:
-            aggregates = ", ".join(f"count(*) filter (where {check.failing})" for check in of_rows)
-            found = self.rows(f"select {aggregates} from {contract.table} where {contract.scope}", parameters)[0]
-            counts = dict(zip(of_rows, found, strict=True))
-        return tuple(
-            CheckOutcome(check, int(counts[check] if check in counts else self.value(check.sql, parameters)))
-            for check in contract.all_checks
-        )
+            return WriteResult(False, staged.rows, staged.rows_by_day, outcomes, total_rows=0)
+        return WriteResult(True, staged.rows, staged.rows_by_day, outcomes, total, staged.plotted_by_day)
 
     def _ensure_table(self, contract: Contract) -> None:
-        stored = self._stored_columns(contract)
+        if contract.full_name in self._agreed:
+            return
+        stored = self._stored_columns().get(contract.full_name)
         if not stored:
             self.execute(contract.create_statement())
             return
-        types = ", ".join(f"typeof(null::{column.type})" for column in contract.columns)
-        for column, declared in zip(contract.columns, self.rows(f"select {types}")[0], strict=True):
+        declared = self._declared_types([contract])
+        for column in contract.columns:
             if column.name not in stored:
                 self.execute(f"alter table {contract.table} add column {quoted(column.name)} {column.type}")
-            elif stored[column.name] != declared:
+            elif stored[column.name] != declared[column.type]:
                 raise WarehouseError(
                     f"{contract.full_name}.{column.name} is stored as {stored[column.name]} but its contract says "
                     f"{column.type}; drop the table ({contract.full_name}) and"
                     " materialise it again from the landing zone"
                 )
 
-    def _stored_columns(self, contract: Contract) -> dict[str, str]:
+    def _stored_columns(self) -> dict[str, dict[str, str]]:
+        """Name and type of the columns of every table."""
+        stored: dict[str, dict[str, str]] = {}
+        for table, column, kind in self.rows(
+            "select schema_name || '.' || table_name, column_name, data_type from duckdb_columns() "
+            "where database_name = $lake order by table_oid, column_index",
+            {"lake": LAKE},
+        ):
+            stored.setdefault(table, {})[column] = kind
+        return stored
+
+    def _declared_types(self, contracts: Iterable[Contract]) -> dict[str, str]:
+        """How DuckDB spells the types that the contracts declare."""
+        types = sorted({column.type for contract in contracts for column in contract.columns})
         return dict(
-            self.rows(
-                "select column_name, data_type from duckdb_columns() "
-                "where database_name = $lake and schema_name = $schema and table_name = $table",
-                {"lake": LAKE, "schema": contract.schema, "table": contract.name},
-            )
+            zip(types, self.rows(f"select {', '.join(f'typeof(null::{one})' for one in types)}")[0], strict=True)
         )
 
     def _record(self, contract: Contract, window: Window | None, rows: int, stamp: Stamp, started_at: datetime) -> None:
@@ -314,6 +382,16 @@ class Lake:
                 # By chance, or those who collided once would wait alike and collide again.
                 time.sleep(random.uniform(0.01, 0.05 * 2 ** min(attempt, 4)))  # noqa: S311
         raise AssertionError("unreachable")
+
+
+@dataclass(frozen=True)
+class _Staged:
+    """What the rows tell that are about to be written, with the outcomes of the checks that they answer."""
+
+    rows: int
+    rows_by_day: Mapping[date, int]
+    plotted_by_day: Mapping[date, float | None]
+    outcomes: Mapping[Check, CheckOutcome]
 
 
 class _ChecksFailedError(Exception):
@@ -449,6 +527,22 @@ def _attach(
         reason = str(error).replace(location.catalog, where)
         raise WarehouseError(f"{where}: the lake's catalog cannot be attached: {reason}") from None
     connection.execute(f"use {LAKE}")
+
+
+def _storable(column: Column) -> str:
+    """The column of the source as a table can keep it: of its type, and with U+FFFD instead of NUL in texts.
+
+    DuckLake asks its catalog for the files that may hold a text, and keeps a few rows there: by statements that end at
+    a NUL. Looking for one takes a tenth of the time of replacing it.
+    """
+    value = f"source.{quoted(column.name)}::{column.type}"
+    if "VARCHAR" not in column.type:
+        return value
+    if column.type == "VARCHAR":
+        without = f"replace({value}, chr(0), chr(65533))"
+    else:
+        without = f"replace(to_json({value})::VARCHAR, '\\u0000', '\\ufffd')::JSON::{column.type}"
+    return f"case when contains({value}::VARCHAR, chr(0)) then {without} else {value} end"
 
 
 def _is_being_created(error: BaseException) -> bool:

@@ -1,6 +1,6 @@
 """The lake as a Dagster resource: one connection for all the steps of a run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from pydantic import PrivateAttr
 
 from prodlens_pipeline.settings import Settings
 from prodlens_pipeline.warehouse.config_history import record_configuration
+from prodlens_pipeline.warehouse.contracts import Contract
 from prodlens_pipeline.warehouse.lake import Lake, Location, Stamp, open_lake
 from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline.warehouse.retired import RetiredDays
@@ -26,12 +27,14 @@ class Warehouse(DuckDBResource):
     data: str
     config_hash: str
     config_digests: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
+    contracts: dg.ResourceDependency[Sequence[Contract]] = ()  # type: ignore[assignment] # the descriptor takes the value itself
+    """The tables that a run may write."""
     _lake: Lake | None = PrivateAttr(default=None)
     _retired: RetiredDays | None = PrivateAttr(default=None)
 
     @classmethod
-    def of(cls, settings: Settings) -> "Warehouse":
-        """The warehouse of a project."""
+    def of(cls, settings: Settings, contracts: Sequence[Contract] = ()) -> "Warehouse":
+        """The warehouse of a project, with the tables that its assets write."""
         location = Location.of(settings)
         return cls(
             home=str(location.home),
@@ -39,6 +42,7 @@ class Warehouse(DuckDBResource):
             data=str(location.data),
             config_hash=settings.config_hash,
             config_digests=dict(settings.config_digests),
+            contracts=contracts,
         )
 
     @contextmanager
@@ -49,6 +53,8 @@ class Warehouse(DuckDBResource):
                 opened.enter_context(held(Path(context.instance.root_directory), context.run.run_id))
             lake = opened.enter_context(open_lake(Location.at(Path(self.home), self.catalog, self.data)))
             migrate(lake)
+            if self.contracts:
+                lake.prepare(self.contracts)
             record_configuration(
                 lake, self.config_hash, self.config_digests, context.run.run_id if context.run else None
             )

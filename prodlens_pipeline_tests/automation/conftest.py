@@ -6,8 +6,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from prodlens_pipeline.settings import Settings
 from prodlens_pipeline_tests.automation.small import Project, ago
+from prodlens_pipeline_tests.pipeline import settings_for
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,7 @@ def project(tmp_path: Path, extensions: Path) -> Project:
     home = tmp_path / ".prod-lens"
     home.mkdir()
     (home / "extensions").symlink_to(extensions)
-    return Project(Settings(root=tmp_path, home=home, start_date=ago(60), catch_up_days=20))
+    return Project(settings_for(tmp_path, start_date=ago(60), catch_up_days=20))
 
 
 @pytest.fixture

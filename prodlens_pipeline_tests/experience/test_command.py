@@ -12,6 +12,7 @@ from prodlens_pipeline.cli import app
 from prodlens_pipeline.settings import load_settings
 from prodlens_pipeline.warehouse.lake import Location, open_lake
 from prodlens_pipeline_tests.experience.surveys import make_responses
+from prodlens_pipeline_tests.places import write_config
 
 
 def run(*arguments: str) -> Result:
@@ -22,7 +23,7 @@ def run(*arguments: str) -> Result:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("PRODLENS_HOME", raising=False)
     monkeypatch.setenv("PRODLENS_CONFIG", str(tmp_path / "prodlens.yaml"))
-    (tmp_path / "prodlens.yaml").write_text("identities: {ana: ana@example.com}\n")
+    write_config(tmp_path, "identities: {ana: ana@example.com}\n")
     return tmp_path
 
 
@@ -55,7 +56,7 @@ def test_an_answer_is_landed_like_any_other_record(project: Path) -> None:
 def test_on_a_terminal_the_questions_are_asked_until_they_are_answered(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (project / "prodlens.yaml").write_text("survey: {capture: text}\n")
+    write_config(project, "survey: {capture: text}\n")
     ours, theirs = pty.openpty()
     os.write(ours, b"eleven\n7\n\nslow today\n\n")
     with os.fdopen(theirs) as terminal:

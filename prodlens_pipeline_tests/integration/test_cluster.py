@@ -4,12 +4,14 @@ PostgreSQL, an S3 store, Redis, a code location, a daemon and two workers make a
 is killed in the middle. The rows are those of one process with SQLite and a folder.
 """
 
+import json
 import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dagster as dg
 import pytest
@@ -20,7 +22,13 @@ from prodlens_pipeline import pipeline
 from prodlens_pipeline.settings import load_settings
 from prodlens_pipeline.simulation.team import Team, simulate
 from prodlens_pipeline.simulation.write import write
+from prodlens_pipeline.warehouse.lake import Location, open_lake
+from prodlens_pipeline_tests.delivery.github.conftest import served
+from prodlens_pipeline_tests.delivery.github.fake import Hub
+from prodlens_pipeline_tests.delivery.github.test_models import course
 from prodlens_pipeline_tests.integration.processes import IMPATIENT, Processes, Watched, compose
+from prodlens_pipeline_tests.pipeline import append_lines, gateway_line
+from prodlens_pipeline_tests.places import BUCKET, hand_over_keys
 from prodlens_pipeline_tests.servers import (
     PostgreSQL,
     free_port,
@@ -110,9 +118,7 @@ def _write_configs(home: Path, database: str, broker: str, port: int) -> None:
     celery = yaml.safe_load(configs["celery"]["content"])
     for config in (dagster["run_launcher"]["config"], celery["execution"]["config"]):
         for key, value in config.items():
-            config[key] = value.replace("redis://broker:6379/0", broker).replace(
-                "redis://broker:6379/1", broker.replace("/0", "/1")
-            )
+            config[key] = f"{broker.removesuffix('/0')}{urlsplit(value).path}"
     workspace = yaml.safe_load(configs["workspace"]["content"])
     workspace["load_from"][0]["grpc_server"].update(host="127.0.0.1", port=port)
     for name, content in (("dagster", dagster), ("celery", celery), ("workspace", workspace)):
@@ -170,3 +176,48 @@ def test_a_team_is_made_by_workers_one_of_which_dies(
     assert here.keys() == there.keys()
     assert {name for name in here if here[name] != there[name]} == set()
     assert sum(map(len, here.values())) > 1_000
+
+
+OPS = (
+    "select asset, window_start, window_end, rows, config_hash, code_version from ops.etl_runs order by all",
+    "select source_name, source_file, lines, accepted, rejected, touched_days from ops.landing_chunks order by all",
+    "select source_name, source_file, line, reason, status, raw_text from ops.dead_letters order by all",
+)
+"""What `ops` holds but for times and ids, which differ from run to run."""
+
+
+def test_rows_are_the_same_wherever_the_lake_lives(
+    team: Path, tmp_path: Path, server: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every source that needs no account: gateway, transcripts, clones, a GitHub, a survey, and what is refused."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    log = min((team / "logs" / "litellm").glob("*.jsonl"))
+    named = gateway_line("2026-03-02 10:00", alias="a\0b", model="m\0n")
+    append_lines(log, [named, "{broken", json.loads(log.read_text().splitlines()[0]) | {"prompt_tokens": "many"}])
+    hub = Hub()
+    repo = hub.repo("org/app")
+    repo.push(1)
+    course(repo)
+    config = yaml.safe_load((team / "prodlens.yaml").read_text())
+    config["start_date"] = "2026-01-01"
+    with served(hub), s3_server(BUCKET) as store:
+        hand_over_keys(monkeypatch, store)
+        config["repositories"].append({"type": "github", "name": "org/app", "api_url": hub.url})
+        places = ({}, {"catalog": server.create(), "data": f"s3://{BUCKET}/lake"})
+        contents, ops = [], []
+        for number, place in enumerate(places):
+            path = team / f"place-{number}.yaml"
+            path.write_text(yaml.safe_dump(config | {"warehouse": place}))
+            monkeypatch.setenv("PRODLENS_HOME", str(tmp_path / f"home-{number}"))
+            settings = load_settings(path)
+            outcome = pipeline.run(settings, None, None, lambda *_: None)
+            assert not outcome.failures
+            contents.append(Watched(settings, tmp_path).contents())
+            with open_lake(Location.of(settings), read_only=True) as lake:
+                ops.append([lake.rows(query) for query in OPS])
+    here, there = contents
+    assert here.keys() == there.keys()
+    assert {name for name in here if here[name] != there[name]} == set()
+    assert here["core.pull_requests"] and here["survey.responses"] and here["core.llm_calls"]
+    assert ops[0] == ops[1]
+    assert [len(letters) for _, _, letters in ops] == [2, 2]

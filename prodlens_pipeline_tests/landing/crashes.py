@@ -28,15 +28,10 @@ TABLE = Contract(
 WINDOW = Window(day("2026-03-01"), day("2026-04-01"))
 
 
-def location(folder: Path) -> Location:
-    """The lake of the test."""
-    return Location(folder, "sqlite", folder / "lake")
-
-
-def collect_and_write(folder: Path) -> None:
+def collect_and_write(folder: Path, location: Location) -> None:
     """Land what is new, in small chunks, and write the table anew."""
     intake.CHUNK_BYTES = 20_000
-    with open_lake(location(folder)) as lake:
+    with open_lake(location) as lake:
         migrate(lake)
         land(lake, folder, *find_files(folder / "logs", NOTES.pattern))
         records = read_chunks(Note, chunk_paths(lake, folder / "landing", "notes", WINDOW))

@@ -15,7 +15,8 @@ from prodlens_pipeline.warehouse.lake import Lake, Location, open_lake
 from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline.warehouse.resource import Warehouse
 from prodlens_pipeline_tests.landing.notes import SOURCE, land, note, text_of
-from prodlens_pipeline_tests.pipeline import collect_all, gateway_line, write_lines
+from prodlens_pipeline_tests.pipeline import collect_all, gateway_line, settings_for, write_lines
+from prodlens_pipeline_tests.places import write_config
 
 
 def run(*arguments: str) -> Result:
@@ -27,7 +28,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A project whose gateway log has a record that the contract refuses."""
     monkeypatch.delenv("PRODLENS_HOME", raising=False)
     monkeypatch.setenv("PRODLENS_CONFIG", str(tmp_path / "prodlens.yaml"))
-    (tmp_path / "prodlens.yaml").write_text(json.dumps({"sources": [{"type": "litellm", "path": "log.jsonl"}]}))
+    write_config(tmp_path, "sources: [{type: litellm, path: log.jsonl}]\n")
     bad = gateway_line("2026-03-02 10:00", prompt_tokens=-1)
     write_lines(tmp_path / "log.jsonl", [gateway_line("2026-03-02 10:00"), bad])
     settings = load_settings()
@@ -74,7 +75,7 @@ def test_the_landing_asset_warns_of_a_format_that_changed_and_goes_on(tmp_path: 
         return Landing({SOURCE: land(lake, tmp_path, file)}, [])
 
     asset = landing_asset("notes", collect, description="Notes.", kinds={"file"}, owner="team:traces")
-    warehouse = Warehouse(home=str(tmp_path), catalog="sqlite", data=str(tmp_path / "lake"), config_hash="hash")
+    warehouse = Warehouse.of(settings_for(tmp_path))
 
     def checks() -> dict[str, dg.AssetCheckEvaluation]:
         done = dg.materialize([asset], resources={"warehouse": warehouse})

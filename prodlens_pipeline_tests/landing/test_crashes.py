@@ -6,13 +6,15 @@ import time
 from pathlib import Path
 
 from prodlens_pipeline.warehouse.lake import open_lake
-from prodlens_pipeline_tests.landing.crashes import TABLE, collect_and_write, location
+from prodlens_pipeline_tests.landing.crashes import TABLE, collect_and_write
 from prodlens_pipeline_tests.landing.notes import letters, note, sums, text_of
+from prodlens_pipeline_tests.places import location_of
 
 KILLS = 52
 
 
 def test_no_record_is_lost_or_doubled(tmp_path: Path) -> None:
+    location = location_of(tmp_path)
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["prodlens_pipeline_tests.landing.crashes"])
     chance = random.Random(7)  # noqa: S311
@@ -37,7 +39,7 @@ def test_no_record_is_lost_or_doubled(tmp_path: Path) -> None:
 
     def run(seconds: float | None) -> bool:
         """Whether it was killed before its end."""
-        process = processes.Process(target=collect_and_write, args=(tmp_path,))
+        process = processes.Process(target=collect_and_write, args=(tmp_path, location))
         process.start()
         process.join(seconds)
         killed = process.is_alive()
@@ -59,7 +61,7 @@ def test_no_record_is_lost_or_doubled(tmp_path: Path) -> None:
     grow()
     run(None)
 
-    with open_lake(location(tmp_path), read_only=True) as lake:
+    with open_lake(location, read_only=True) as lake:
         read, accepted, rejected = sums(lake)
         assert (read, accepted, rejected) == (len(expected) + refused, len(expected), refused)
         assert [status for _, _, status, _ in letters(lake)] == ["rejected"] * refused

@@ -13,7 +13,7 @@ from prodlens_pipeline.landing.manifest import DeadLetter
 from prodlens_pipeline.landing.records import Format
 from prodlens_pipeline.landing.redaction import Privacy
 from prodlens_pipeline.landing.texts import read_texts
-from prodlens_pipeline.warehouse.lake import Lake, Location, open_lake
+from prodlens_pipeline.warehouse.lake import Lake, open_lake
 from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline_tests.landing.notes import (
     LISTS,
@@ -30,6 +30,7 @@ from prodlens_pipeline_tests.landing.notes import (
     text_of,
 )
 from prodlens_pipeline_tests.landing.test_texts import Chat
+from prodlens_pipeline_tests.places import location_of
 
 
 class Tolerant(Note):
@@ -205,7 +206,7 @@ class TestListing:
 
 
 def test_letters_of_before_their_names_get_one(tmp_path: Path) -> None:
-    with open_lake(Location(tmp_path, "sqlite", tmp_path / "lake")) as lake:
+    with open_lake(location_of(tmp_path)) as lake:
         migrate(lake, 1)
         lake.execute(
             "insert into ops.dead_letters by name select 'notes' as source, $name as source_name, '/a.jsonl' as "

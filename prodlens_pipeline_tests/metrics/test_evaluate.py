@@ -6,16 +6,17 @@ import pytest
 from prodlens_pipeline.metrics.daily import daily_values
 from prodlens_pipeline.metrics.evaluate import Selection, effective_metrics, scorecard
 from prodlens_pipeline.metrics.registry import METRICS, Metric
-from prodlens_pipeline.warehouse.lake import Location, open_lake
+from prodlens_pipeline.warehouse.lake import open_lake
 from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline.warehouse.windows import Window
+from prodlens_pipeline_tests.places import location_of
 
 WEEK = Selection(Window(date(2026, 3, 2), date(2026, 3, 9)))
 
 
 @pytest.fixture
 def lake(tmp_path):
-    with open_lake(Location(tmp_path, "sqlite", tmp_path / "lake")) as opened:
+    with open_lake(location_of(tmp_path)) as opened:
         migrate(opened)
         opened.execute(
             "create table marts.toy (day date, developer_id varchar, repo varchar, good bigint, tried bigint)"

@@ -15,6 +15,7 @@ from prodlens_pipeline.warehouse.lake import Lake, Location, open_lake
 from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline.warehouse.models import SqlModel
 from prodlens_pipeline.warehouse.windows import Window
+from prodlens_pipeline_tests.places import warehouse_of
 
 START = date(2026, 1, 5)
 
@@ -64,7 +65,8 @@ def working(*, effect: bool, days: int = 84) -> Work:
 
 
 def settings_of(folder: Path, team: str = "platform") -> Settings:
-    return Settings(root=folder, home=folder / "home", team=Team(name=team))
+    home = folder / "home"
+    return Settings(root=folder, home=home, team=Team(name=team), warehouse=warehouse_of(home))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import pytest
 from prodlens_pipeline.cli import main
 from prodlens_pipeline.reporting.slack import WEBHOOK
 from prodlens_pipeline.warehouse.models import SqlModel
+from prodlens_pipeline_tests.places import write_config
 from prodlens_pipeline_tests.reporting.projects import fill, opened, refuse, working
 from prodlens_pipeline_tests.reporting.webhook import OK, SECRET, Webhook
 
@@ -18,7 +19,7 @@ from prodlens_pipeline_tests.reporting.webhook import OK, SECRET, Webhook
 @pytest.fixture(scope="module")
 def folder(models: dict[str, SqlModel], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("command")
-    (folder / "prodlens.yaml").write_text("team: {name: platform}\n")
+    write_config(folder, "team: {name: platform}\n", home=folder / "home")
     with opened(folder) as project:
         fill(project.lake, models, replace(working(effect=True, days=42), pull_requests=8))
     return folder

@@ -23,6 +23,7 @@ from prodlens_pipeline_tests.pipeline import (
     transcript_line,
     write_lines,
 )
+from prodlens_pipeline_tests.places import bring_home
 
 MARK = "MARKER7f3a"
 EDIT = "EDITED91bc"
@@ -119,6 +120,7 @@ def project_home(tmp_path: Path, capture: str) -> Path:
         materialise_raw(lake, project, [landed_window(lake)])
         lake.execute("call ducklake_flush_inlined_data('prodlens')")
         assert lake.value("select count(*) from raw.claude_code") == len(transcript_lines())
+    bring_home(project.home)
     return project.home
 
 
@@ -140,7 +142,7 @@ def holders(project_home: Path, mark: str) -> set[str]:
     """The areas of a home in which a text is found."""
     extensions = project_home / "extensions"
     files = [p for p in project_home.rglob("*") if p.is_file() and extensions not in p.parents]
-    assert {p.suffix for p in files} >= {".zst", ".parquet", ".sqlite"}
+    assert {p.suffix for p in files} >= {".zst", ".parquet"} and any(p.stem == "catalog" for p in files)
     return {"/".join(p.relative_to(project_home).parts[:2]) for p in files if mark.encode() in contents(p)}
 
 

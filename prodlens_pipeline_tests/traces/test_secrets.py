@@ -29,6 +29,7 @@ from prodlens_pipeline_tests.pipeline import (
     tool_result,
     write_lines,
 )
+from prodlens_pipeline_tests.places import bring_home
 from prodlens_pipeline_tests.traces import test_codex, test_events
 
 AT = "2026-03-02 10:00:00"
@@ -137,6 +138,7 @@ def test_no_secret_is_found_anywhere(tmp_path: Path, capture: str, caplog: pytes
         lake.execute("call ducklake_flush_inlined_data('prodlens')")
         counted = dict(lake.rows("select source, sum(accepted) from ops.landing_chunks group by all"))
         assert all(counted[kind] >= len(lines) for kind, lines in SAMPLES.items()), counted
+    bring_home(settings.home)
     extensions = settings.home / "extensions"
     files = [path for path in settings.home.rglob("*") if path.is_file() and extensions not in path.parents]
     everything = {str(path.relative_to(settings.home)): contents(path) for path in files}

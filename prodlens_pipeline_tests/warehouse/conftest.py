@@ -11,6 +11,7 @@ from prodlens_pipeline.warehouse.contracts import Column, Contract
 from prodlens_pipeline.warehouse.lake import Lake, Location, Stamp, open_lake
 from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline.warehouse.windows import Window
+from prodlens_pipeline_tests.places import BUCKET, hand_over_keys, location_of
 from prodlens_pipeline_tests.servers import postgresql_server, s3_server
 
 START = date(2026, 1, 1)
@@ -48,6 +49,11 @@ def on(day: int) -> date:
     return START + timedelta(days=day)
 
 
+def data_files(lake: Lake, location: Location) -> set[str]:
+    """All parquet files of a lake, also those that nothing refers to."""
+    return {name for (name,) in lake.rows("select file from glob($all)", {"all": f"{location.data}/**/*.parquet"})}
+
+
 @pytest.fixture(scope="session")
 def extensions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One copy of DuckDB's extensions for all lakes: copying them takes longer than most tests."""
@@ -60,7 +66,7 @@ def location(tmp_path: Path, extensions: Path) -> Location:
     home = tmp_path / "home"
     home.mkdir()
     (home / "extensions").symlink_to(extensions)
-    return Location(home, "sqlite", home / "lake")
+    return location_of(home)
 
 
 @pytest.fixture
@@ -86,17 +92,13 @@ def postgresql(create_database: Callable[[], str]) -> str:
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[str]:
-    """The endpoint of an S3 server of this test module, which holds one bucket, `team`."""
-    with s3_server("team") as endpoint:
+    """The endpoint of an S3 server, which holds one bucket."""
+    with s3_server(BUCKET) as endpoint:
         yield endpoint
 
 
 @pytest.fixture
 def bucket(store: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The URL of an empty place in a bucket, to which the environment holds the key."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "lens")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "it's/a+secret")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", store)
-    for variable in ("AWS_SESSION_TOKEN", "AWS_REGION", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(variable, raising=False)
-    return f"s3://team/{uuid4().hex}"
+    hand_over_keys(monkeypatch, store)
+    return f"s3://{BUCKET}/{uuid4().hex}"

@@ -15,6 +15,7 @@ from prodlens_pipeline_tests.landing.notes import land, names, note, text_of
 from prodlens_pipeline_tests.warehouse.conftest import EVENTS, STAMP, on, window
 
 ROWS = 2000
+of_files = pytest.mark.embedded("a catalog on PostgreSQL is backed up by pg_dump")
 
 
 def write(lake, label: str, days: int = 3) -> None:
@@ -44,6 +45,7 @@ def elsewhere(tmp_path, extensions) -> Location:
     return Location(home, "sqlite", home / "lake")
 
 
+@of_files
 def test_a_backup_comes_back_whole_and_what_was_written_since_is_not_in_it(lake, location, tmp_path, extensions):
     write(lake, "before")
     (tmp_path / "a.jsonl").write_bytes(text_of([note("ana")]))
@@ -65,6 +67,7 @@ def test_a_backup_comes_back_whole_and_what_was_written_since_is_not_in_it(lake,
     assert done.files >= 3 and done.bytes > 1000
 
 
+@of_files
 def test_a_backup_while_others_write_holds_one_moment(lake, location, tmp_path, extensions):
     write(lake, "label 0")
     context = multiprocessing.get_context("spawn")
@@ -88,6 +91,7 @@ def test_a_backup_while_others_write_holds_one_moment(lake, location, tmp_path, 
     assert int(label.split()[1]) <= int(at_the_time[0][0].split()[1])
 
 
+@of_files
 def test_nothing_is_overwritten(lake, location, tmp_path):
     write(lake, "x")
     (tmp_path / "saved").mkdir()
@@ -99,6 +103,7 @@ def test_nothing_is_overwritten(lake, location, tmp_path):
     assert labels(lake) == [("x", 3 * ROWS)]
 
 
+@of_files
 def test_a_backup_that_lacks_a_file_is_refused(lake, location, tmp_path):
     (tmp_path / "a.jsonl").write_bytes(text_of([note("ana")]))
     land(lake, location.home, tmp_path / "a.jsonl")
@@ -109,6 +114,7 @@ def test_a_backup_that_lacks_a_file_is_refused(lake, location, tmp_path):
     assert not (tmp_path / "saved").exists()
 
 
+@of_files
 def test_what_cannot_be_backed_up_or_restored_says_what_to_do(location, tmp_path):
     with pytest.raises(WarehouseError, match="prod-lens run"):
         backup(location, location.home / "landing", tmp_path / "saved")

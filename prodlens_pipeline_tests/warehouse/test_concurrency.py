@@ -19,12 +19,15 @@ DAYS = 2
 """The days of each writer, written in one range."""
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "postgresql and bucket"])
+EMBEDDED = pytest.mark.embedded("it takes one writer at a time")
+
+
+@pytest.fixture(params=[pytest.param("sqlite", marks=EMBEDDED), "postgresql", "postgresql and bucket"])
 def shared(request: pytest.FixtureRequest, location: Location) -> Location:
     """The same lake thrice: embedded, with a served catalog, and with its data in a bucket too."""
     if request.param == "sqlite":
         return location
-    data = request.getfixturevalue("bucket") if request.param.endswith("bucket") else location.data
+    data = request.getfixturevalue("bucket") if request.param.endswith("bucket") else location.home / "lake"
     return Location(location.home, request.getfixturevalue("postgresql"), data)
 
 
@@ -80,6 +83,7 @@ def test_writers_and_readers_do_not_disturb_each_other(shared: Location, tmp_pat
         assert not list(shared.home.rglob("*.parquet")), "the data belongs in the bucket"
 
 
+@pytest.mark.embedded("the catalog's file is created")
 def test_opening_a_new_lake_at_once_creates_one(location: Location) -> None:
     homes = [
         replace(location, home=location.home / str(number), data=location.data / str(number)) for number in range(4)

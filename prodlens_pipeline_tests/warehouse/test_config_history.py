@@ -10,6 +10,7 @@ from prodlens_pipeline.warehouse.lake import Lake, Location, open_lake
 from prodlens_pipeline.warehouse.migrations import migrate, read_migrations
 from prodlens_pipeline.warehouse.resource import Warehouse
 from prodlens_pipeline_tests.pipeline import lake_in_memory
+from prodlens_pipeline_tests.places import write_config
 
 
 def seen(lake: Lake) -> list[tuple[str, tuple[str, ...] | None]]:
@@ -17,8 +18,6 @@ def seen(lake: Lake) -> list[tuple[str, tuple[str, ...] | None]]:
 
 
 def test_a_run_notes_a_configuration_that_is_another_than_the_one_before(tmp_path: Path) -> None:
-    config = tmp_path / "prodlens.yaml"
-
     @dg.op(required_resource_keys={"warehouse"})
     def nothing() -> None:
         pass
@@ -34,8 +33,7 @@ def test_a_run_notes_a_configuration_that_is_another_than_the_one_before(tmp_pat
         "identities: {ben: ben@example.com}\n",
     )
     for text in texts:
-        config.write_text(text)
-        settings = load_settings(config)
+        settings = load_settings(write_config(tmp_path, text))
         run.execute_in_process(resources={"warehouse": Warehouse.of(settings)})
     with open_lake(Location.of(settings), read_only=True) as lake:
         changes = [changed for _, changed in seen(lake)]

@@ -29,7 +29,7 @@ from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline.warehouse.resource import Warehouse
 from prodlens_pipeline.warehouse.retries import may_pass
 from prodlens_pipeline_tests.servers import postgresql_server
-from prodlens_pipeline_tests.warehouse.conftest import EVENTS, PLAIN, STAMP, on, window
+from prodlens_pipeline_tests.warehouse.conftest import EVENTS, PLAIN, STAMP, data_files, on, window
 
 ROWS = 20_000
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -89,16 +89,15 @@ def test_a_power_cut_between_the_data_and_the_catalog(location: Location) -> Non
     with open_lake(location) as lake:
         migrate(lake)
         write(lake, "a")
-    assert location.folder
-    known = set(location.folder.rglob("*.parquet"))
+        known = data_files(lake, location)
     process = get_context("spawn").Process(target=_killed_before_the_commit, args=(location,))
     process.start()
     process.join(60)
 
     assert process.exitcode == -signal.SIGKILL
-    assert set(location.folder.rglob("*.parquet")) > known, "the data was written, and nobody refers to it"
     assert labels(location) == [("a", ROWS)]
     with open_lake(location) as lake:
+        assert data_files(lake, location) > known, "the data was written, and nobody refers to it"
         write(lake, "c")
         assert lake.value("select count(*) from ops.etl_runs") == 2
     assert labels(location) == [("c", ROWS)]
@@ -110,7 +109,7 @@ def test_a_catalog_that_is_restarted_in_the_middle_of_a_write(
     monkeypatch.setattr(retries, "FIRST_WAIT_SECONDS", 0)
     people = pl.DataFrame({"name": ["ana"], "size": [170]})
     asset = table_asset(PLAIN, lambda *_: people, group="core", kinds={"python"}, partitions=None, code_version="1")
-    check = Lake._run_checks
+    record = Lake._record
     restarts = 0
     with postgresql_server() as server, dg.DagsterInstance.ephemeral() as instance:
 
@@ -121,9 +120,9 @@ def test_a_catalog_that_is_restarted_in_the_middle_of_a_write(
                 server.stop()
                 server.start()
             restarts += 1
-            return check(*arguments)
+            return record(*arguments)
 
-        monkeypatch.setattr(Lake, "_run_checks", restarting)
+        monkeypatch.setattr(Lake, "_record", restarting)
         served = replace(location, catalog=server.create())
         warehouse = Warehouse(home=str(served.home), catalog=served.catalog, data=str(served.data), config_hash="x")
         done = dg.materialize(

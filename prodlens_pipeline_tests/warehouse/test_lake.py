@@ -21,7 +21,7 @@ from prodlens_pipeline.warehouse.contracts import Column, Contract
 from prodlens_pipeline.warehouse.errors import WarehouseError
 from prodlens_pipeline.warehouse.lake import Lake, Location, Query, WriteResult, open_lake
 from prodlens_pipeline.warehouse.windows import Window
-from prodlens_pipeline_tests.warehouse.conftest import EVENTS, PLAIN, STAMP, on, window
+from prodlens_pipeline_tests.warehouse.conftest import EVENTS, PLAIN, STAMP, data_files, on, window
 
 SCHEMA = {"day": pl.Date, "id": pl.Int64, "label": pl.String}
 Row = tuple[date, int, str | None]
@@ -122,8 +122,7 @@ def test_a_window_is_for_partitioned_tables_only(lake: Lake, contract: Contract,
 EXTRA = replace(EVENTS, checks=(EVENTS.row_check("id_small", "ids are small", "id > 100"),))
 BROKEN: dict[str, tuple[list[tuple[Any, ...]], int]] = {
     "key_unique": ([(1, 5, "x"), (1, 5, "y"), (1, 6, "x"), (2, 5, "x")], 1),
-    "id_not_null": ([(1, None, "x"), (1, 2, "x"), (2, None, "y")], 2),
-    "label_not_null": ([(1, 1, None)], 1),
+    "required_not_null": ([(1, None, "x"), (1, 2, "x"), (2, None, "y"), (2, 3, None)], 3),
     "id_small": ([(1, 101, "x"), (2, 102, "x"), (2, 3, "x")], 2),
 }
 
@@ -141,9 +140,14 @@ def test_a_failing_check_leaves_everything_as_it_was(lake: Lake, name: str) -> N
     assert writes(lake) == 1
 
 
+def test_a_check_of_several_columns_names_those_that_broke_it(lake: Lake) -> None:
+    result = write(lake, window(0), [(on(0), 1, None), (on(0), 2, "x")])
+    assert {o.check.name: o.broken for o in result.outcomes if not o.passed} == {"required_not_null": "label"}
+
+
 def test_a_failing_first_write_leaves_no_table(lake: Lake) -> None:
     assert not write(lake, window(0), [(on(0), None, "x")]).committed
-    assert not lake.has_table(EVENTS)
+    assert not lake.was_made(EVENTS)
     assert writes(lake) == 0
 
 
@@ -187,6 +191,35 @@ def test_a_changed_type_is_an_error_that_says_what_to_do(lake: Lake) -> None:
     with pytest.raises(WarehouseError, match=r"core\.events\.id is stored as BIGINT .* VARCHAR; drop the table"):
         lake.overwrite(changed, window(0), frame([(on(0), 1, "a")]), STAMP)
     assert stored(lake) == [(on(0), 1, "a")]
+
+
+def test_prepared_tables_are_empty_and_no_table_was_made(lake: Lake) -> None:
+    lake.prepare([EVENTS, PLAIN])
+    lake.prepare([EVENTS, PLAIN])
+    assert lake.rows("select (select count(*) from core.events), (select count(*) from core.people)") == [(0, 0)]
+    assert not lake.was_made(EVENTS)
+    write(lake, window(0), [(on(0), 1, "a")])
+    assert lake.was_made(EVENTS)
+    assert stored(lake) == [(on(0), 1, "a")]
+
+
+def test_prepared_tables_keep_their_rows_in_files_and_ops_in_the_catalog(lake: Lake, location: Location) -> None:
+    lake.prepare([EVENTS])
+    write(lake, window(0), [(on(0), 1, "a")])
+    folders = {Path(name).parent.name for name in data_files(lake, location)}
+    assert folders == {"events"}
+
+
+def test_preparing_leaves_what_is_stored_and_a_changed_type_is_still_an_error(lake: Lake) -> None:
+    write(lake, window(0), [(on(0), 1, "a")])
+    changed = replace(EVENTS, columns=(EVENTS.columns[0], Column("id", "VARCHAR", ""), EVENTS.columns[2]))
+    lake.prepare([changed])
+    with pytest.raises(WarehouseError, match=r"core\.events\.id is stored as BIGINT"):
+        lake.overwrite(changed, window(0), frame([(on(0), 1, "a")]), STAMP)
+    wider = replace(EVENTS, columns=(*EVENTS.columns, Column("cost", "DOUBLE", "Cost", "USD")))
+    lake.prepare([wider])
+    assert lake.overwrite(wider, window(1), frame([(on(1), 2, "b")]).with_columns(cost=pl.lit(1.5)), STAMP).committed
+    assert lake.rows("select id, cost from core.events order by id") == [(1, None), (2, 1.5)]
 
 
 def test_type_aliases_are_the_same_type(lake: Lake) -> None:
@@ -234,6 +267,50 @@ def test_times_are_utc(lake: Lake) -> None:
     assert lake.value("select seen_at from core.timed") == datetime(2025, 12, 31, 23)  # noqa: DTZ001
 
 
+TEXTS = [
+    "",
+    "a\0b",
+    "\0",
+    "it's",
+    '"',
+    "\\",
+    "\\x00",
+    "\\N",
+    "NULL",
+    "{a}",
+    "[1]",
+    "a, b",
+    "\n\x7f",
+    "\U0001f600",
+    None,
+]
+
+
+@pytest.mark.parametrize(
+    "texts", [TEXTS[:8], TEXTS[8:], TEXTS], ids=["few: in the catalog", "others", "all: in a file"]
+)
+def test_any_text_is_kept_and_found_but_for_nul(lake: Lake, texts: list[str | None]) -> None:
+    kinds = {"name": "VARCHAR", "text": "VARCHAR", "list": "VARCHAR[]", "nested": "STRUCT(item VARCHAR, size BIGINT)[]"}
+    contract = replace(PLAIN, name="texts", columns=tuple(Column(name, kind, "") for name, kind in kinds.items()))
+    frame = pl.DataFrame(
+        {
+            "name": [str(number) for number in range(len(texts))],
+            "text": texts,
+            "list": [[text, "z"] for text in texts],
+            "nested": [[{"item": text, "size": 2**60}] for text in texts],
+        },
+        schema_overrides={"text": pl.String},
+    )
+    assert lake.overwrite(contract, None, frame, STAMP).committed
+    with lake.reading():
+        for text in texts:
+            kept = text and text.replace("\0", "\ufffd")
+            found = lake.rows(
+                "select text, list, nested from core.texts where text is not distinct from $text", {"text": kept}
+            )
+            assert found == [(kept, [kept, "z"], [{"item": kept, "size": 2**60}])]
+
+
 def test_a_transaction_is_all_or_nothing(lake: Lake) -> None:
     write(lake, window(0), [(on(0), 1, "a")])
     with pytest.raises(KeyboardInterrupt), lake.transaction():
@@ -264,7 +341,7 @@ def test_an_older_snapshot_can_be_read(lake: Lake, location: Location) -> None:
 def test_a_reader_cannot_write(lake: Lake, location: Location) -> None:
     with open_lake(location, read_only=True) as reader, pytest.raises(duckdb.Error, match="read-only"):
         write(reader, window(0), [(on(0), 1, "a")])
-    assert not lake.has_table(EVENTS)
+    assert not lake.was_made(EVENTS)
 
 
 def test_a_missing_lake_cannot_be_read(tmp_path: Path) -> None:
@@ -275,6 +352,7 @@ def test_a_missing_lake_cannot_be_read(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [], "a reader leaves no trace"
 
 
+@pytest.mark.embedded("the catalog's file is broken")
 def test_a_catalog_that_is_no_catalog_is_named(location: Location) -> None:
     location.catalog_file.write_text("this is not a database, it is a text that somebody left here")
     with (
@@ -324,8 +402,8 @@ from pathlib import Path
 from prodlens_pipeline.warehouse.lake import Location, Query, open_lake
 from prodlens_pipeline_tests.warehouse.conftest import EVENTS, STAMP, window
 
-home = Path(sys.argv[1])
-with open_lake(Location(home, "sqlite", home / "lake")) as lake:
+home, catalog, data = sys.argv[1:]
+with open_lake(Location.at(Path(home), catalog, data)) as lake:
     for turn in range(1, 10_000):
         rows = f"select date '2026-01-02' as day, i as id, '{turn}' as label from range(2000) t(i)"
         lake.overwrite(EVENTS, window(1), Query(rows), STAMP)
@@ -337,8 +415,9 @@ def test_a_killed_writer_leaves_whole_partitions(lake: Lake, location: Location)
     chance, seen = random.Random(7), 1  # noqa: S311
     write(lake, window(0, 2), [(on(day), number, "0") for day in range(3) for number in range(2000)])
     for _ in range(4):
+        place = [str(location.home), location.catalog, str(location.data)]
         child = subprocess.Popen(
-            [sys.executable, "-c", CRASHING, str(location.home)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+            [sys.executable, "-c", CRASHING, *place], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
         )
         assert child.stdout is not None
         for _ in range(2):
@@ -376,7 +455,7 @@ def written(draw: st.DrawFn) -> tuple[int, int, list[Row]]:
 def test_any_sequence_of_writes_gives_what_the_last_write_of_each_day_said(
     lake: Lake, sequence: list[tuple[int, int, list[Row]]]
 ) -> None:
-    if lake.has_table(EVENTS):
+    if lake.was_made(EVENTS):
         lake.execute("delete from core.events")
     expected: set[Row] = set()
     for first, last, rows in sequence:

@@ -7,7 +7,7 @@ import pytest
 from prodlens_pipeline.warehouse.lake import open_lake
 from prodlens_pipeline.warehouse.maintenance import compact, disk_use, note_retired, retire_rows
 from prodlens_pipeline.warehouse.retired import Input, RetiredDays
-from prodlens_pipeline_tests.warehouse.conftest import EVENTS, STAMP, on, window
+from prodlens_pipeline_tests.warehouse.conftest import EVENTS, STAMP, data_files, on, window
 
 NOW = timedelta()
 
@@ -43,15 +43,16 @@ def test_old_snapshots_and_their_files_go_and_the_rows_stay(lake, location):
         write(lake, n, n, rows=5000)
     for label in ("a", "b", "c"):
         write(lake, 0, 5, label, rows=5000)
-    before, files = disk_use(location, location.home / "landing"), list(location.data.rglob("*.parquet"))
+    before, files = disk_use(location, location.home / "landing"), data_files(lake, location)
     content = lake.rows("select count(*), count(distinct day), min(label), max(label) from core.events")
 
     done = compact(lake, keep_snapshots=NOW, longest_read=NOW)
 
     assert done.snapshots_expired > 5 and done.files_deleted > 5
     assert lake.rows("select count(*), count(distinct day), min(label), max(label) from core.events") == content
-    assert len(list(location.data.rglob("*.parquet"))) < len(files)
-    assert disk_use(location, location.home / "landing")["lake"] < before["lake"] / 2
+    assert len(data_files(lake, location)) < len(files)
+    if location.folder:
+        assert disk_use(location, location.home / "landing")["lake"] < before["lake"] / 2
     assert compact(lake, keep_snapshots=NOW, longest_read=NOW).files_deleted == 0
 
 
@@ -103,6 +104,7 @@ def test_how_far_a_table_reads_is_what_its_dependency_says(start, end):
     assert Input.of(dg.AssetKey(["landing", "notes"])) == Input("landing.notes", 0, 0)
 
 
+@pytest.mark.embedded("servers know how much they hold")
 def test_disk_use_counts_every_area(lake, location):
     write(lake, 0, 0, rows=5000)
     used = disk_use(location, location.home / "landing")

@@ -252,14 +252,13 @@ def test_checks_count_the_rows_that_fail(folder: Path, lake: Lake) -> None:
     lake.execute("insert into raw.kinds values ('chat'), ('it''s'), ('edit'), (null)")
     result = lake.overwrite(model.contract, window(0), Query(model.sql, window(0).parameters), STAMP)
     assert {outcome.check.name: outcome.failing_rows for outcome in result.outcomes} == {
-        "id_not_null": 0,
-        "cost_not_null": 2,
+        "required_not_null": 2,
         "key_unique": 0,
         "kind_accepted": 2,
         "kind_in_kinds": 1,
         "cost_positive": 2,
     }
-    assert not lake.has_table(model.contract)
+    assert not lake.was_made(model.contract)
 
 
 def _sql(value: object) -> str:

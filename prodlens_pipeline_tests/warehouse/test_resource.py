@@ -93,12 +93,12 @@ def test_a_failing_check_fails_the_step_and_changes_nothing(warehouse: Warehouse
     found = {
         e.check_name: (e.passed, values(dict(e.metadata))["failing_rows"]) for e in failed.get_asset_check_evaluations()
     }
-    assert found == {"id_not_null": (False, 1), "label_not_null": (True, 0), "key_unique": (False, 1)}
+    assert found == {"required_not_null": (False, 1), "key_unique": (False, 1)}
     failure = failed.failure_data_for_node("core__events")
     assert failure is not None
     assert failure.user_failure_data is not None
     assert failure.user_failure_data.description == (
-        "core.events 2026-01-01..2026-01-02: id_not_null: 1 rows; key_unique: 1 rows; nothing was written"
+        "core.events 2026-01-01..2026-01-02: required_not_null: 1 rows (id); key_unique: 1 rows; nothing was written"
     )
     with open_lake(location, read_only=True) as lake:
         assert lake.rows("select day, id from core.events order by id") == [(on(0), 1), (on(1), 2)]
@@ -108,7 +108,7 @@ def test_a_failing_check_fails_the_step_and_changes_nothing(warehouse: Warehouse
 def test_what_reads_a_failed_table_does_not_run(warehouse: Warehouse) -> None:
     def people(lake: Lake, days: Window | None) -> Query:
         assert days is None
-        assert lake.has_table(EVENTS)
+        assert lake.was_made(EVENTS)
         return Query("select 'ana' as name, 170 as size")
 
     after = table_asset(

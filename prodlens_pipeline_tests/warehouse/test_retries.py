@@ -28,7 +28,7 @@ class Source:
 
 def materialise(location, source: Source) -> bool:
     asset = table_asset(PLAIN, source, group="core", kinds={"python"}, partitions=None, code_version="1")
-    warehouse = Warehouse(home=str(location.home), catalog="sqlite", data=str(location.data), config_hash="x")
+    warehouse = Warehouse(home=str(location.home), catalog=location.catalog, data=str(location.data), config_hash="x")
     with dg.DagsterInstance.ephemeral() as instance:
         done = dg.materialize(
             [asset], instance=instance, resources={"warehouse": warehouse}, raise_on_error=False, run_config=QUIET

@@ -24,7 +24,7 @@ ROWS = 500
 @pytest.fixture
 def in_bucket(location: Location, bucket: str) -> Location:
     """An embedded catalog beside data in a bucket: PostgreSQL is tried in `test_concurrency.py`."""
-    return replace(location, data=bucket)
+    return replace(location, catalog="sqlite", data=bucket)
 
 
 def _write(lake: Lake, label: str) -> WriteResult:
