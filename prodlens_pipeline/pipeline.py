@@ -6,18 +6,20 @@ Belongs here: what `prod-lens run` does with Dagster. Does not: the assets, the 
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+from sqlalchemy.exc import OperationalError
 
 from prodlens_pipeline.automation.claims import give_up_abandoned
 from prodlens_pipeline.definitions import build_defs
 from prodlens_pipeline.partitions import range_tags
 from prodlens_pipeline.settings import Settings
+from prodlens_pipeline.warehouse.errors import WarehouseError
 from prodlens_pipeline.warehouse.lake import Lake, Location, open_lake
 from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline.warehouse.windows import Window, ranges
@@ -79,10 +81,22 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
 
 @contextmanager
 def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """The project's own Dagster instance, in this process."""
+    """The project's own Dagster instance, in this process.
+
+    Raises:
+        WarehouseError: Dagster's records cannot be read or written.
+    """
     os.environ.update(dagster_environment(settings))
-    with dg.DagsterInstance.get() as instance:
-        yield instance
+    try:
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+    except OperationalError as error:
+        home = settings.home / "dagster"
+        free_mib = shutil.disk_usage(home).free / 2**20
+        raise WarehouseError(
+            f"{home}: Dagster's records cannot be read or written: {error.orig} ({free_mib:,.0f} MiB of the disk are "
+            "free); make room or mend it, then run again: what was made stays, what is missing is made"
+        ) from error
 
 
 def run(settings: Settings, first: date | None, last: date | None, on_step: OnStep) -> Outcome:
@@ -99,11 +113,12 @@ def run(settings: Settings, first: date | None, last: date | None, on_step: OnSt
             with lake.reading():
                 landed, outside = _landed(lake, settings)
                 wanted = _requested(first, last) if first or last else _stale_days(lake)
+                made = dict(lake.rows("select asset, max(finished_at) from ops.etl_runs group by asset"))
         possible = [day for day in wanted if settings.start_date <= day <= datetime.now(UTC).date()]
         windows = ranges(possible, gap_days=JOINED_GAP_DAYS)
         for window in windows:
             failures += runner.materialise("daily", window)
-        if windows:
+        if windows or runner.lacks_analyses(made):
             failures += runner.materialise("analysis", None)
     return Outcome(windows, failures, landed, outside)
 
@@ -172,6 +187,20 @@ class _Runner:
         )
         return [_reason(event) for event in result.all_events if event.is_step_failure]
 
+    def lacks_analyses(self, made: Mapping[str, datetime]) -> bool:
+        """Whether an analysis is older than a daily table that it reads, by when which table was last made.
+
+        So it is where the run that made these tables ended before it came to the analyses.
+        """
+        layer = self._job.asset_layer
+
+        def read_at(key: dg.AssetKey) -> list[datetime]:
+            daily = [parent for parent in layer.get(key).parent_keys if self._phase_of(parent) == "daily"]
+            return [made[table] for table in map(_table_of, daily) if table in made]
+
+        keys = [key for key in layer.executable_asset_keys if self._phase_of(key) == "analysis"]
+        return any(at > made.get(_table_of(key), datetime.min) for key in keys for at in read_at(key))  # noqa: DTZ901
+
     def _phase_of(self, key: dg.AssetKey) -> str:
         group = self._job.asset_layer.get(key).group_name
         return {"config": "landing", "landing": "landing", "analysis": "analysis"}.get(str(group), "daily")
@@ -189,6 +218,10 @@ class _Runner:
                 self._on_step(phase, done, len(steps))
 
         return listen
+
+
+def _table_of(key: dg.AssetKey) -> str:
+    return ".".join(key.path)
 
 
 def _reason(event: dg.DagsterEvent) -> str:

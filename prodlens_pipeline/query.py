@@ -6,7 +6,7 @@ from typing import Literal, TextIO
 import duckdb
 import orjson
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from prodlens_pipeline.warehouse.lake import Lake
 
@@ -38,7 +38,8 @@ def print_rows(rows: Rows, form: Literal["table", "csv", "json"], stream: TextIO
         objects = [dict(zip(names, row, strict=True)) for row in values]
         stream.write(orjson.dumps(objects, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
-        table = Table(*names)
+        # An id that is cut off cannot be copied.
+        table = Table(*(Column(name, overflow="fold") for name in names))
         for row in values:
             table.add_row(*("" if value is None else str(value) for value in row))
         Console(file=stream).print(table)

@@ -24,6 +24,7 @@ VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::-([^}]*))?\}")
 OWN_IMAGE = "prodlens:"
 SECRETS = (
     "PGPASSWORD",
+    "REDIS_PASSWORD",
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "ARIZE_API_KEY",
