@@ -5,6 +5,7 @@ Does not: reading files (`readers.py`), storing (`chunks.py`, `manifest.py`).
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -29,6 +30,9 @@ _SEARCHED_BYTES = 1024
 _NO_END = "the last line has no end yet; it is read again when the file grows"
 _SPLIT_ERRORS = (ValueError, TypeError, LookupError, AttributeError)
 """What code that expects another shape of JSON raises."""
+_NUL = b"\\u0000"
+_ESCAPES = re.compile(rb"\\(?:u[0-9a-f]{4}|.)")
+_REPLACEMENT = "\ufffd".encode()
 _REFUSALS = (ValidationError, PydanticSerializationError)
 """A record may break its contract, or hold what JSON cannot, such as half a surrogate pair."""
 
@@ -110,7 +114,9 @@ def _utc(at: datetime) -> datetime:
 
 
 def _body(record: Record, redactor: Redactor | None) -> bytes:
-    return record.model_dump_json(exclude_none=True, context=redactor).encode()
+    """The fields of a record. NUL becomes U+FFFD: the statements of a lake's catalog end at it."""
+    body = record.model_dump_json(exclude_none=True, context=redactor).encode()
+    return _ESCAPES.sub(lambda found: _REPLACEMENT if found[0] == _NUL else found[0], body) if _NUL in body else body
 
 
 class Accepted(NamedTuple):

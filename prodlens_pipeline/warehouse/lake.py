@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random
 
 from prodlens_pipeline.settings import BUCKET, Settings
-from prodlens_pipeline.warehouse.contracts import Check, Column, Contract, quoted
+from prodlens_pipeline.warehouse.contracts import Check, Contract, quoted
 from prodlens_pipeline.warehouse.errors import NoWarehouseYetError, WarehouseError
 from prodlens_pipeline.warehouse.object_store import allow_bucket
 from prodlens_pipeline.warehouse.windows import Window
@@ -236,7 +236,7 @@ class Lake:
         )
 
     def _compute(self, contract: Contract, source: Query | pl.DataFrame) -> None:
-        columns = ", ".join(f"{_storable(c)} as {quoted(c.name)}" for c in contract.columns)
+        columns = ", ".join(f"source.{quoted(c.name)}::{c.type} as {quoted(c.name)}" for c in contract.columns)
         order = "order by day" if contract.partitioned else ""
         text, parameters = "staged_frame", None
         if isinstance(source, pl.DataFrame):
@@ -527,22 +527,6 @@ def _attach(
         reason = str(error).replace(location.catalog, where)
         raise WarehouseError(f"{where}: the lake's catalog cannot be attached: {reason}") from None
     connection.execute(f"use {LAKE}")
-
-
-def _storable(column: Column) -> str:
-    """The column of the source as a table can keep it: of its type, and with U+FFFD instead of NUL in texts.
-
-    DuckLake asks its catalog for the files that may hold a text, and keeps a few rows there: by statements that end at
-    a NUL. Looking for one takes a tenth of the time of replacing it.
-    """
-    value = f"source.{quoted(column.name)}::{column.type}"
-    if "VARCHAR" not in column.type:
-        return value
-    if column.type == "VARCHAR":
-        without = f"replace({value}, chr(0), chr(65533))"
-    else:
-        without = f"replace(to_json({value})::VARCHAR, '\\u0000', '\\ufffd')::JSON::{column.type}"
-    return f"case when contains({value}::VARCHAR, chr(0)) then {without} else {value} end"
 
 
 def _is_being_created(error: BaseException) -> bool:

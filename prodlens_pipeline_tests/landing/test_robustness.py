@@ -8,15 +8,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from prodlens_pipeline.landing.intake import stamp
 from prodlens_pipeline.landing.readers import MAX_LINE_BYTES
 from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline_tests.landing.notes import (
     LISTS,
     NOTES,
+    Note,
     land,
     landed,
     letters,
@@ -77,7 +80,6 @@ class TestOddLines:
     @pytest.mark.parametrize(
         ("line", "name"),
         [
-            pytest.param(json.dumps(note("x\x00y")).encode(), "x\x00y", id="an escaped NUL"),
             pytest.param(deep(100), "deep", id="nested a hundred deep"),
             pytest.param(json.dumps(note("é𝄞\u2028\x85\x0b\x1c")).encode(), "é𝄞\u2028\x85\x0b\x1c", id="escaped signs"),
             pytest.param(
@@ -92,6 +94,13 @@ class TestOddLines:
     def test_it_is_landed_as_it_is(self, lake: Lake, tmp_path: Path, line: bytes, name: str) -> None:
         land(lake, tmp_path, source(tmp_path, text_of([GOOD[0], line, GOOD[1]])))
         assert names(lake, tmp_path) == ["a", name, "b"]
+
+    @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(text=st.text(st.sampled_from('\x00\x01\\u0"\né'), max_size=12).filter(str))
+    @example(text="\\u0000\x00\x00\\\x00")
+    def test_nul_which_no_catalog_can_keep_is_replaced_and_all_else_is_as_it_is(self, text: str) -> None:
+        line = stamp(Note(name=text), source_name="s", source_file="f", line=1, at=datetime(2026, 3, 2, tzinfo=UTC))
+        assert orjson.loads(line)["name"] == text.replace("\x00", "\ufffd")
 
     def test_a_date_in_the_future_is_landed_on_its_day(self, lake: Lake, tmp_path: Path) -> None:
         future = datetime.now(UTC) + timedelta(days=400)
