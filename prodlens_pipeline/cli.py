@@ -49,6 +49,10 @@ def main() -> None:
         app()
     except (SettingsError, WarehouseError) as error:
         _fail(str(error), code=2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _fail(f"{error.filename}: {error.strerror}; name another place, or see that you may use this one", code=2)
 
 
 def _version(asked: bool) -> None:

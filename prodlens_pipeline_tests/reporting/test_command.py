@@ -80,6 +80,15 @@ def test_a_dry_run_prints_the_message_and_needs_no_webhook(report: Callable[...,
     assert json.loads(done.out)["blocks"]
 
 
+def test_a_place_that_cannot_be_used_is_told_in_a_sentence(report: Callable[..., Done], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in ("file", "file/below"):
+        done = report("--format", "csv", "--out", str(tmp_path / place))
+        assert done.code == 2
+        assert str(tmp_path / "file").encode() in done.err
+        assert b"name another place" in done.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
