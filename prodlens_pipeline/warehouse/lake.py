@@ -190,8 +190,8 @@ class Lake:
     ) -> WriteResult:
         """Replace the rows of `window` (of the whole table where it is None) by `source`, or change nothing.
 
-        Delete, insert by name, checks and the line in `ops.etl_runs` are one transaction: a crash or a failing
-        check leaves the old rows whole. A column that the contract gained is added first.
+        Delete, insert by name, the checks of the whole table and the line in `ops.etl_runs` are one transaction: a
+        crash or a failing check leaves the old rows whole. A column that the contract gained is added first.
 
         Raises:
             WarehouseError: the stored table and the contract disagree in a way that a write cannot mend, or the
