@@ -4,12 +4,10 @@ Belongs here: the form of the files. Does not: which tables and columns there ar
 """
 
 from collections.abc import Iterable
-from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import orjson
+import polars as pl
 
 from prodlens_pipeline.reporting.exports import Exported
 from prodlens_pipeline.reporting.files import write_whole
@@ -36,16 +34,8 @@ def as_json(table: Exported) -> str:
         "table": table.name,
         "description": table.description,
         "columns": dict(table.columns),
-        "rows": [] if frame is None else frame.to_dicts(),
+        "rows": [] if frame is None else frame.with_columns(pl.selectors.decimal().cast(pl.Float64)).to_dicts(),
     }
-    options = orjson.OPT_INDENT_2 | orjson.OPT_PASSTHROUGH_DATETIME
-    return orjson.dumps(content, default=_plain, option=options).decode() + "\n"
-
-
-def _plain(value: Any) -> Any:
-    """What JSON has no type for; times in the lake are UTC and have no offset."""
-    if isinstance(value, datetime):
-        return f"{value.isoformat()}Z"
-    if isinstance(value, Decimal):
-        return float(value)
-    return str(value)
+    # Times in the lake are UTC and have no offset.
+    options = orjson.OPT_INDENT_2 | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+    return orjson.dumps(content, option=options).decode() + "\n"
