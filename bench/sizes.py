@@ -48,7 +48,7 @@ SIZES = {
         ),
         Size(
             "full",
-            repeats=3,
+            repeats=2,
             scale_repeats=2,
             transcript_bytes=500 * MIB,
             log_bytes=(100 * MIB, 1024 * MIB, 5 * 1024 * MIB),
