@@ -104,8 +104,10 @@ def held_back(folder: Path, since: datetime) -> Callable[[datetime], int]:
     waiting: dict[Path, list[tuple[datetime, str]]] = {}
     for path in folder.rglob("*.jsonl"):
         kept, later = [], []
-        at = since - timedelta(days=1)
-        for line in path.read_text().splitlines(keepends=True):
+        lines = path.read_text().splitlines(keepends=True)
+        # What stands before the first line with a time was written with it.
+        at = next(filter(None, map(moment_of, lines)), since - timedelta(days=1))
+        for line in lines:
             at = moment_of(line) or at
             (later if at >= since else kept).append((at, line))
         if later:
