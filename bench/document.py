@@ -29,6 +29,7 @@ def write(
     results: Sequence[Result], missing: Mapping[str, str], size: Size, seconds: float, folder: Path = FOLDER
 ) -> Path:
     """Write both files; returns the page."""
+    folder.mkdir(parents=True, exist_ok=True)
     page = folder / "benchmarks.md"
     page.write_text(_page(results, missing, size, seconds), encoding="utf-8")
     facts = {"size": asdict(size), "machine": _machine(), "versions": _versions(), "missing": dict(missing)}
