@@ -180,10 +180,12 @@ def _contents(lake: Lake) -> Iterator[Finding]:
     letters = int(lake.value("select count(*) from ops.dead_letters"))
     if letters:
         yield Finding("warn", "dead letters", f"{letters:,} were refused; 'prod-lens dead-letters list' shows them")
-    if "core.developers" not in lake.tables():
+    known = total = 0
+    if "core.developers" in lake.tables():
+        known, total = lake.rows("select count(*) filter (where is_mapped), count(*) from core.developers")[0]
+    if not total:
         yield Finding("warn", "identities", "nothing was materialised yet; run 'prod-lens run'")
         return
-    known, total = lake.rows("select count(*) filter (where is_mapped), count(*) from core.developers")[0]
     unmapped = [
         row[0]
         for row in lake.rows("select identity from core.developers where not is_mapped order by records desc limit 5")

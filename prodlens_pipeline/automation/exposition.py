@@ -7,7 +7,7 @@ Times are given as such, not as ages: a scraper subtracts them from `time()`, al
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from prodlens_pipeline.warehouse.contracts import quoted
+from prodlens_pipeline.warehouse.contracts import quoted_name
 from prodlens_pipeline.warehouse.lake import Lake
 
 
@@ -129,7 +129,7 @@ def _row_counts(lake: Lake) -> tuple[tuple[tuple[str, ...], float], ...]:
     """Exact ones: the catalog's own estimate counts deleted rows, too."""
     tables = sorted(name for name in lake.tables() if not name.startswith("ops."))
     return tuple(
-        ((table,), float(lake.value(f"select count(*) from {'.'.join(map(quoted, table.split('.')))}")))  # noqa: S608
+        ((table,), float(lake.value(f"select count(*) from {quoted_name(table)}")))  # noqa: S608
         for table in tables
     )
 

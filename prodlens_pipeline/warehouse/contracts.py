@@ -21,6 +21,11 @@ def quoted(identifier: str) -> str:
     return f'"{identifier}"'
 
 
+def quoted_name(full_name: str) -> str:
+    """`schema.table`, or a longer such name, safe for SQL text; errors as `quoted`."""
+    return ".".join(map(quoted, full_name.split(".")))
+
+
 @dataclass(frozen=True)
 class Column:
     """One column: DuckDB type, what it means, and its unit where it has one."""
@@ -73,7 +78,7 @@ class Contract:
     @property
     def table(self) -> str:
         """The name in SQL text, quoted."""
-        return f"{quoted(self.schema)}.{quoted(self.name)}"
+        return quoted_name(self.full_name)
 
     @property
     def full_name(self) -> str:

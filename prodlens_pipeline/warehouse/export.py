@@ -6,7 +6,7 @@ Belongs here: writing it, all of one snapshot. Does not: `raw` and `ops`, which 
 from collections.abc import Mapping
 from pathlib import Path
 
-from prodlens_pipeline.warehouse.contracts import quoted
+from prodlens_pipeline.warehouse.contracts import quoted, quoted_name
 from prodlens_pipeline.warehouse.errors import WarehouseError
 from prodlens_pipeline.warehouse.lake import LAKE, Lake
 
@@ -41,7 +41,7 @@ def _tables(lake: Lake) -> dict[str, int]:
 
 
 def _in_sql(table: str) -> str:
-    return ".".join(map(quoted, (LAKE, *table.split("."))))
+    return quoted_name(f"{LAKE}.{table}")
 
 
 def _to_database(lake: Lake, tables: Mapping[str, int], target: Path) -> None:
@@ -53,8 +53,7 @@ def _to_database(lake: Lake, tables: Mapping[str, int], target: Path) -> None:
         for schema in EXPORTED:
             lake.execute(f"create schema if not exists {_TARGET}.{quoted(schema)}")
         for table in tables:
-            name = ".".join(map(quoted, table.split(".")))
-            lake.execute(f"create table {_TARGET}.{name} as select * from {_in_sql(table)}")
+            lake.execute(f"create table {_TARGET}.{quoted_name(table)} as select * from {_in_sql(table)}")
         lake.connection.commit()
         lake.execute(f"detach {_TARGET}")
     finally:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from prodlens_pipeline.warehouse.contracts import quoted
+from prodlens_pipeline.warehouse.contracts import quoted_name
 from prodlens_pipeline.warehouse.lake import LAKE, Lake, Location
 
 LONGEST_READ = timedelta(hours=1)
@@ -36,11 +36,13 @@ def retire_rows(lake: Lake, table: str, before: date) -> int:
     """
     if table not in lake.tables():
         return 0
-    gone = lake.rows(f"select day, count(*) from {_name(table)} where day < $before group by day", {"before": before})
+    gone = lake.rows(
+        f"select day, count(*) from {quoted_name(table)} where day < $before group by day", {"before": before}
+    )
     if not gone:
         return 0
     with lake.transaction():
-        lake.execute(f"delete from {_name(table)} where day < $before", {"before": before})
+        lake.execute(f"delete from {quoted_name(table)} where day < $before", {"before": before})
         note_retired(lake, table, [day for day, _ in gone])
     return sum(int(rows) for _, rows in gone)
 
@@ -77,10 +79,6 @@ def compact(
     deleted = _call(lake, "cleanup_old_files", unread, until=now - longest_read - timedelta(days=1))
     deleted += _call(lake, "delete_orphaned_files", "older_than => $until", until=now - LONGEST_WRITE)
     return Compacted(expired, merged, deleted)
-
-
-def _name(table: str) -> str:
-    return ".".join(map(quoted, table.split(".")))
 
 
 def _call(lake: Lake, function: str, arguments: str, **parameters: datetime) -> int:
