@@ -19,7 +19,7 @@ test: .venv/dev ## Lint, check types and room directions, run all tests
 	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
 
 test-cluster: .venv/dev ## Run the tests with every lake on PostgreSQL and S3, instead of SQLite and a folder (takes long)
-	$(BIN)/pytest --warehouse cluster -n logical --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest --warehouse=cluster -n logical --maxprocesses 4 --dist loadfile
 
 integration: .venv/dev .venv-phoenix/installed ## Test against real servers: Phoenix (in .venv-phoenix), PostgreSQL, S3, Redis where there is one
 	PRODLENS_PHOENIX=.venv-phoenix/bin/phoenix $(BIN)/pytest -m integration

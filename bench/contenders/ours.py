@@ -22,6 +22,7 @@ from prodlens_pipeline.traces.registry import configured
 from prodlens_pipeline.warehouse.lake import Lake, Location, Query, Stamp, open_lake
 from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline.warehouse.models import load_models
+from prodlens_pipeline.warehouse.stretches import Stretches
 from prodlens_pipeline.warehouse.windows import Window
 
 STAMP = Stamp("bench", "bench", "bench")
@@ -79,7 +80,8 @@ def write_raw(lake: Lake, settings: Settings, window: Window) -> None:
     """The raw tables of the configured formats."""
     used = configured(settings)
     for contract in raw_contracts(used):
-        lake.overwrite(contract, window, raw_query(contract, used, lake, settings.landing, window), STAMP)
+        for part in Stretches(lake).of([window]):
+            lake.overwrite(contract, part, raw_query(contract, used, lake, settings.landing, part), STAMP)
 
 
 def write_calls(lake: Lake, settings: Settings, window: Window) -> None:
@@ -88,12 +90,14 @@ def write_calls(lake: Lake, settings: Settings, window: Window) -> None:
     for contract, rows in CONFIG_TABLES:
         lake.overwrite(contract, None, rows(settings), STAMP)
     calls = next(iter(SHAPES))
-    lake.overwrite(calls, window, common_query(calls, used, window), STAMP)
+    parts = Stretches(lake).of([window])
+    for part in parts:
+        lake.overwrite(calls, part, common_query(calls, used, part), STAMP)
     lake.overwrite(PRICES, None, price_rows(lake), STAMP)
     model = next(m for m in load_models(python_contracts()) if m.contract.full_name == "core.llm_calls")
-    result = lake.overwrite(model.contract, window, Query(model.sql, window.parameters), STAMP)
-    if not result.committed:
-        raise SystemExit("core.llm_calls: a check failed")
+    for part in parts:
+        if not lake.overwrite(model.contract, part, Query(model.sql, part.parameters), STAMP).committed:
+            raise SystemExit("core.llm_calls: a check failed")
 
 
 if __name__ == "__main__":

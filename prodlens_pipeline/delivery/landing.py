@@ -18,7 +18,7 @@ from prodlens_pipeline.delivery.git import CommitRecord, GitReading, mapped_iden
 from prodlens_pipeline.delivery.git_records import SOURCE, GitCommit, landed_commits
 from prodlens_pipeline.delivery.graph import GRAPH, graph_rows
 from prodlens_pipeline.landing.chunks import store_chunk
-from prodlens_pipeline.landing.collector import Collected
+from prodlens_pipeline.landing.collected import Collected
 from prodlens_pipeline.landing.intake import CHUNK_BYTES, stamp
 from prodlens_pipeline.landing.manifest import DeadLetter, Extent, record_landing
 from prodlens_pipeline.warehouse.lake import Lake

@@ -10,7 +10,8 @@ from typing import Any
 
 from prodlens_pipeline.experience.answers import SOURCE, answer_format
 from prodlens_pipeline.landing.assets import Landing
-from prodlens_pipeline.landing.collector import Collected, collect, find_files, land_records
+from prodlens_pipeline.landing.collected import Collected
+from prodlens_pipeline.landing.collector import collect, find_files, land_records
 from prodlens_pipeline.landing.redaction import Privacy, Redactor
 from prodlens_pipeline.settings import Settings
 from prodlens_pipeline.warehouse.lake import Lake

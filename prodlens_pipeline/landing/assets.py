@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from prodlens_pipeline.landing.collector import Collected
+from prodlens_pipeline.landing.collected import Collected
 from prodlens_pipeline.landing.config import TABLES
 from prodlens_pipeline.landing.drift import drift
 from prodlens_pipeline.settings import Settings

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from prodlens_pipeline.landing.collector import Pack
 from prodlens_pipeline.landing.intake import Accepted, Intake
 from prodlens_pipeline.landing.manifest import DeadLetter, Position, positions, record_replay
+from prodlens_pipeline.landing.packs import Pack
 from prodlens_pipeline.landing.readers import Item, open_source
 from prodlens_pipeline.landing.records import Format
 from prodlens_pipeline.landing.redaction import Privacy

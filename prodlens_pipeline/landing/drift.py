@@ -17,8 +17,8 @@ from prodlens_pipeline.landing.records import Format
 from prodlens_pipeline.landing.redaction import Redactor
 from prodlens_pipeline.warehouse.lake import Lake
 
-_ALL_OF_THE_FIRST = 500
-_THEN_EVERY = 16
+ALL_OF_THE_FIRST = 500
+_THEN_EVERY = 64
 _NAMES_IN_ONE = 64
 """More names than that in one object are keys of a map, not fields."""
 _NAME = re.compile(r"[A-Za-z_$@](?:[\w.:$@-]{0,63})")
@@ -34,9 +34,9 @@ _CHANCE = 0.001
 class Sample:
     """The names of the fields, and the versions, of some of the records of one collection."""
 
-    def __init__(self, form: Format) -> None:
+    def __init__(self, form: Format, all_of_the_first: int = ALL_OF_THE_FIRST) -> None:
         self._version = form.version
-        self._offered = 0
+        self._all_of_the_first, self._offered = all_of_the_first, 0
         self.records = 0
         self.fields: Counter[str] = Counter()
         self.versions: Counter[str] = Counter()
@@ -44,7 +44,7 @@ class Sample:
     def wants_next(self) -> bool:
         """Whether the next record is to be taken: all at first, then some, which is cheap and misses only the rare."""
         self._offered += 1
-        return self._offered <= _ALL_OF_THE_FIRST or self._offered % _THEN_EVERY == 0
+        return self._offered <= self._all_of_the_first or self._offered % _THEN_EVERY == 0
 
     def take(self, record: bytes | dict[str, Any]) -> None:
         """Count the names of one record; what is no object is none."""
@@ -62,6 +62,12 @@ class Sample:
         version = self._version(fields) if self._version else None
         if isinstance(version, str):
             self.versions[version] += 1
+
+    def merge(self, other: "Sample") -> None:
+        """Count what was sampled elsewhere, too."""
+        self.records += other.records
+        self.fields += other.fields
+        self.versions += other.versions
 
 
 @dataclass(frozen=True)

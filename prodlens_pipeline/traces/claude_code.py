@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
+from operator import methodcaller
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -531,7 +532,7 @@ from results
 """
 
 FORMAT = TraceFormat(
-    form=Format("claude_code", ClaudeCodeRecord, version=lambda line: line.get("version")),
+    form=Format("claude_code", ClaudeCodeRecord, version=methodcaller("get", "version")),
     raw=RAW,
     select=SELECT,
     calls=CALLS,

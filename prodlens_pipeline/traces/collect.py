@@ -6,7 +6,8 @@ Belongs here: which files a source means, and what went wrong in words. Does not
 from pathlib import Path
 
 from prodlens_pipeline.landing.assets import Landing
-from prodlens_pipeline.landing.collector import Collected, collect, find_files
+from prodlens_pipeline.landing.collected import Collected
+from prodlens_pipeline.landing.collector import collect, find_files
 from prodlens_pipeline.landing.redaction import Privacy, Redactor
 from prodlens_pipeline.settings import Settings, Source
 from prodlens_pipeline.traces.formats import PullError, TraceFormat, UnreachableError

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from prodlens_pipeline.landing.collector import Collected
+from prodlens_pipeline.landing.collected import Collected
 from prodlens_pipeline.landing.records import Format
 from prodlens_pipeline.landing.redaction import Privacy
 from prodlens_pipeline.settings import Source

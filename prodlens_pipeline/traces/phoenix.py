@@ -18,7 +18,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from prodlens_pipeline.landing.collector import Collected, land_records
+from prodlens_pipeline.landing.collected import Collected
+from prodlens_pipeline.landing.collector import land_records
 from prodlens_pipeline.landing.manifest import Checkpoint, checkpoint
 from prodlens_pipeline.landing.records import Format
 from prodlens_pipeline.landing.redaction import Privacy

@@ -85,19 +85,20 @@ def table_asset(
     )
     def materialise(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[Event]:
         window = run_window(context) if contract.partitioned else None
-        windows = warehouse.retired.makeable(window, inputs) if window else [None]
+        makeable = warehouse.retired.makeable(window, inputs) if window else []
+        parts = warehouse.stretches.of(makeable) if window else [None]
         stamp = warehouse.stamp(context, code_version)
         results = []
-        for part in windows:
+        for part in parts:
             with trying_again(context):
                 source = compute(warehouse.lake, part)
                 results.append(warehouse.lake.overwrite(contract, part, source, stamp))
             if not results[-1].committed:
                 break
-        made = [part for part in windows if part]
-        warehouse.retired.made(contract.full_name, made)
-        _tell_what_is_kept(context, contract, window, made)
-        yield from _events(context, warehouse.lake, contract, made, _together(contract, results), figures)
+        tried = [part for part in parts[: len(results)] if part]
+        warehouse.retired.made(contract.full_name, tried if not results or results[-1].committed else tried[:-1])
+        _tell_what_is_kept(context, contract, window, makeable)
+        yield from _events(context, warehouse.lake, contract, tried, _together(contract, results), figures)
 
     return materialise
 
@@ -196,8 +197,8 @@ def _events(
             for outcome in result.outcomes
             if outcome.prevents
         )
-        days = ", ".join(map(str, windows))
-        raise dg.Failure(f"{contract.full_name} {days}: {broken}; nothing was written", allow_retries=False)
+        days = "".join(f" {window}" for window in windows[-1:])
+        raise dg.Failure(f"{contract.full_name}{days}: {broken}; nothing was written", allow_retries=False)
     for window in windows:
         _describe_days(context, contract, window, result)
     plotted = figures(lake) if figures else {}

@@ -16,6 +16,7 @@ from prodlens_pipeline.warehouse.lake import Lake, Location, Stamp, open_lake
 from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline.warehouse.retired import RetiredDays
 from prodlens_pipeline.warehouse.run_locks import held
+from prodlens_pipeline.warehouse.stretches import Stretches
 
 
 class Warehouse(DuckDBResource):
@@ -31,6 +32,7 @@ class Warehouse(DuckDBResource):
     """The tables that a run may write."""
     _lake: Lake | None = PrivateAttr(default=None)
     _retired: RetiredDays | None = PrivateAttr(default=None)
+    _stretches: Stretches | None = PrivateAttr(default=None)
 
     @classmethod
     def of(cls, settings: Settings, contracts: Sequence[Contract] = ()) -> "Warehouse":
@@ -58,9 +60,9 @@ class Warehouse(DuckDBResource):
             record_configuration(
                 lake, self.config_hash, self.config_digests, context.run.run_id if context.run else None
             )
-            self._lake, self._retired = lake, RetiredDays(lake)
+            self._lake, self._retired, self._stretches = lake, RetiredDays(lake), Stretches(lake)
             yield self
-        self._lake = self._retired = None
+        self._lake = self._retired = self._stretches = None
 
     @contextmanager
     def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -88,6 +90,17 @@ class Warehouse(DuckDBResource):
         if self._retired is None:
             raise RuntimeError("which days are retired is known only while Dagster runs a step")
         return self._retired
+
+    @property
+    def stretches(self) -> Stretches:
+        """How much is made at once.
+
+        Raises:
+            RuntimeError: outside of a run.
+        """
+        if self._stretches is None:
+            raise RuntimeError("how much is made at once is known only while Dagster runs a step")
+        return self._stretches
 
     def stamp(self, context: dg.AssetExecutionContext, code_version: str) -> Stamp:
         """Who writes, for `ops.etl_runs`."""

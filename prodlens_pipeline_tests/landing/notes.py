@@ -9,7 +9,8 @@ import orjson
 import polars as pl
 import zstandard
 
-from prodlens_pipeline.landing.collector import Collected, collect
+from prodlens_pipeline.landing.collected import Collected
+from prodlens_pipeline.landing.collector import collect
 from prodlens_pipeline.landing.manifest import chunk_paths
 from prodlens_pipeline.landing.records import Count, EventTime, Format, Record, read_chunks
 from prodlens_pipeline.warehouse.lake import Lake

@@ -11,7 +11,8 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prodlens_pipeline.landing.collector import Collected, bytes_to_read, collect, find_files
+from prodlens_pipeline.landing.collected import Collected
+from prodlens_pipeline.landing.collector import bytes_to_read, collect, find_files
 from prodlens_pipeline.landing.intake import excerpts
 from prodlens_pipeline.landing.manifest import chunk_paths
 from prodlens_pipeline.landing.redaction import Redactor
@@ -51,10 +52,9 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "logs" / "gateway.jsonl"
 
 
-def land(lake: Lake, *files: Path, read: list[int] | None = None) -> Collected:
+def land(lake: Lake, *files: Path) -> Collected:
     """Collect `files` into a landing zone beside the first one's folder."""
-    count = (lambda _: None) if read is None else read.append
-    return collect(lake, files[0].parent.parent / "landing", litellm.FORMAT.form, SOURCE, list(files), on_bytes=count)
+    return collect(lake, files[0].parent.parent / "landing", litellm.FORMAT.form, SOURCE, list(files))
 
 
 def landed(lake: Lake, log: Path) -> list[tuple[Any, ...]]:
@@ -86,9 +86,8 @@ class TestGrowingFiles:
         first = log.stat().st_size
         append_lines(log, [call(3)])
         assert bytes_to_read(lake, SOURCE, [log]) == log.stat().st_size - first
-        read: list[int] = []
-        again = land(lake, log, read=read)
-        assert read == [log.stat().st_size - first]
+        again = land(lake, log)
+        assert again.bytes_read == log.stat().st_size - first
         assert (again.lines, again.accepted) == (1, 1)
         assert [line for _, line, _ in landed(lake, log)] == [1, 2, 3]
 

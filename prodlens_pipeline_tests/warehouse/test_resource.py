@@ -9,12 +9,14 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from prodlens_pipeline.landing.manifest import Extent, record_landing
 from prodlens_pipeline.partitions import daily_partitions, range_tags
 from prodlens_pipeline.settings import Settings
-from prodlens_pipeline.warehouse import resource
+from prodlens_pipeline.warehouse import resource, stretches
 from prodlens_pipeline.warehouse.assets import asset_key, column_schema, sql_model_assets, table_asset
 from prodlens_pipeline.warehouse.contracts import Contract
 from prodlens_pipeline.warehouse.lake import Lake, Location, Query, open_lake
+from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline.warehouse.models import load_models
 from prodlens_pipeline.warehouse.resource import Warehouse
 from prodlens_pipeline.warehouse.windows import Window
@@ -103,6 +105,33 @@ def test_a_failing_check_fails_the_step_and_changes_nothing(warehouse: Warehouse
     with open_lake(location, read_only=True) as lake:
         assert lake.rows("select day, id from core.events order by id") == [(on(0), 1), (on(1), 2)]
         assert lake.value("select count(*) from ops.etl_runs") == 1
+
+
+def test_days_with_many_records_are_made_in_stretches(
+    warehouse: Warehouse, location: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stretches, "RECORDS", 1)
+    with dg.DagsterInstance.ephemeral() as instance, open_lake(location) as lake:
+        migrate(lake)
+        days = (on(0), on(1), on(2))
+        extent = Extent("log", "", 0, 0, 1, 0, 1, 3, 3, 0, None, None, days, days)
+        record_landing(lake, source="notes", source_name="notes", chunk=None, extents=[extent], letters=[])
+        assert run([events(source({0: [1], 2: [3]}))], warehouse, instance, window(0, 2)).success
+        assert len(instance.fetch_materializations(asset_key("core.events"), limit=10).records) == 3
+        assert lake.rows("select window_start, rows from ops.etl_runs order by 1") == [
+            (on(0), 1),
+            (on(1), 0),
+            (on(2), 1),
+        ]
+
+        failed = run([events(source({0: [4], 1: [5, 5], 2: [6]}))], warehouse, instance, window(0, 2))
+        assert failed.get_asset_materialization_events() == []
+        failure = failed.failure_data_for_node("core__events")
+        assert failure and failure.user_failure_data
+        assert failure.user_failure_data.description == (
+            "core.events 2026-01-02..2026-01-02: key_unique: 1 rows; nothing was written"
+        )
+        assert lake.rows("select id from core.events order by id") == [(3,), (4,)], "each stretch is all or nothing"
 
 
 def test_what_reads_a_failed_table_does_not_run(warehouse: Warehouse) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from prodlens_pipeline.landing.chunks import store_chunk
-from prodlens_pipeline.landing.collector import Collected
+from prodlens_pipeline.landing.collected import Collected
 from prodlens_pipeline.landing.intake import stamp
 from prodlens_pipeline.landing.manifest import Extent, record_landing
 from prodlens_pipeline.landing.records import Record

@@ -20,7 +20,7 @@ from prodlens_pipeline.delivery.github.client import Client, GitHubError, NotSho
 from prodlens_pipeline.delivery.github.feed_records import Deployment, FeedItem, Release, WorkflowRun
 from prodlens_pipeline.delivery.github.rest import Answer, User, account
 from prodlens_pipeline.delivery.github.sync import Server
-from prodlens_pipeline.landing.collector import Collected
+from prodlens_pipeline.landing.collected import Collected
 from prodlens_pipeline.landing.intake import explain
 from prodlens_pipeline.landing.manifest import Checkpoint, DeadLetter, checkpoint, chunk_paths, record_landing
 from prodlens_pipeline.landing.records import read_chunks

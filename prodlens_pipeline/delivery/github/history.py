@@ -22,7 +22,7 @@ from prodlens_pipeline.delivery.github.client import (
 )
 from prodlens_pipeline.delivery.github.rest import Answer
 from prodlens_pipeline.delivery.github.sync import Server
-from prodlens_pipeline.landing.collector import Collected
+from prodlens_pipeline.landing.collected import Collected
 from prodlens_pipeline.landing.intake import explain
 from prodlens_pipeline.landing.manifest import Checkpoint, checkpoint, record_landing
 from prodlens_pipeline.warehouse.lake import Lake

@@ -13,7 +13,7 @@ from typing import Any
 
 from prodlens_pipeline.delivery.github.records import PullRequest
 from prodlens_pipeline.landing.chunks import store_chunk
-from prodlens_pipeline.landing.collector import Collected
+from prodlens_pipeline.landing.collected import Collected
 from prodlens_pipeline.landing.intake import stamp
 from prodlens_pipeline.landing.manifest import Checkpoint, DeadLetter, Extent, checkpoint, record_landing
 from prodlens_pipeline.landing.redaction import Redactor

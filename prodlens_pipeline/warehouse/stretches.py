@@ -1,0 +1,48 @@
+"""How much of a window is made at once? So many days that their rows fit into memory.
+
+Belongs here: cutting a run's window. Does not: which of its days may be made at all (`retired.py`).
+DuckDB holds what it groups until a table is stored: without this, a first run over years would hold all their records.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+
+from prodlens_pipeline.warehouse.lake import Lake
+from prodlens_pipeline.warehouse.windows import Window
+
+RECORDS = 50_000
+"""Landed records that are made into a table at once: some hundreds of MiB. A day with more is made alone."""
+
+
+class Stretches:
+    """What `ops.landing_chunks` says of the records of each day, read once for a run."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._by_day: dict[date, float] | None = None
+
+    def of(self, windows: Iterable[Window]) -> list[Window]:
+        """The same days as `windows`, in windows of consecutive days with at most `RECORDS` records."""
+        return [stretch for window in windows for stretch in self._cut(window)]
+
+    def _cut(self, window: Window) -> list[Window]:
+        if len(window.days) == 1:
+            return [window]
+        starts, records = [window.start], 0.0
+        for day in window.days:
+            landed = self._landed().get(day, 0.0)
+            if records and records + landed > RECORDS:
+                starts.append(day)
+                records = 0.0
+            records += landed
+        return [Window(start, end) for start, end in zip(starts, [*starts[1:], window.end], strict=True)]
+
+    def _landed(self) -> dict[date, float]:
+        if self._by_day is None:
+            # A chunk's records are not counted by day: they are spread over the days that it holds.
+            found = self._lake.rows(
+                "select day, sum(records) from (select unnest(days) as day, accepted / len(days) as records "
+                "from ops.landing_chunks where accepted > 0) group by day"
+            )
+            self._by_day = dict(found)
+        return self._by_day
