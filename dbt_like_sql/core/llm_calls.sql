@@ -70,24 +70,33 @@ keys as (
     from (select unnest(match_keys) as key, source, observation, started_at from observed)
     group by key, source
 ),
+shared as (
+    select key, min(observation) as nearest from keys group by key having count(*) > 1
+),
 neighbours as (
-    select keys.observation, min(others.observation) as nearest
+    select keys.observation, min(shared.nearest) as nearest
     from keys
-    inner join keys as others on keys.key = others.key
+    inner join shared on keys.key = shared.key
     group by keys.observation
 ),
-groups as (
-    -- two steps reach everybody: whoever saw a call shares a key with its best witness
-    select keys.observation, min(neighbours.nearest) as call_group
+-- two steps reach everybody: whoever saw a call shares a key with its best witness
+reached as (
+    select keys.key, min(neighbours.nearest) as nearest
     from keys
-    inner join keys as others on keys.key = others.key
-    inner join neighbours on others.observation = neighbours.observation
+    inner join neighbours on keys.observation = neighbours.observation
+    group by keys.key
+),
+groups as (
+    select keys.observation, min(reached.nearest) as call_group
+    from keys
+    inner join shared on keys.key = shared.key
+    inner join reached on keys.key = reached.key
     group by keys.observation
 ),
 witnesses as (
-    select observed.*, coalesce(groups.call_group, observed.observation) as call_group
+    select observed.*, groups.call_group
     from observed
-    left join groups on observed.observation = groups.observation
+    inner join groups on observed.observation = groups.observation
 ),
 merged as (
     select
@@ -142,6 +151,23 @@ calls as (
         best.observer as observer,
         merged.* exclude (best)
     from merged
+    union all by name
+    -- most calls have one witness: merging them too would take several times as long
+    select
+        observation_id as call_id,
+        coalesce(model_requested, model) as model_requested,
+        case when logged_cost_usd > 0 then observer end as cost_observer,
+        coalesce(unbilled, false) as unbilled,
+        case when context = 1 then is_sidechain end as is_sidechain,
+        case when output_tokens is not null then output_underreported end as output_underreported,
+        [source] as seen_in,
+        [source_name] as source_names,
+        observed.* exclude (
+            day, observation_id, match_keys, model_requested, unbilled, is_sidechain, output_underreported, observation,
+            billing, context
+        )
+    from observed
+    anti join groups on observed.observation = groups.observation
 ),
 nearby as (
     -- a call that names no session belongs to the one its caller was in, a pause's length before or after
@@ -164,10 +190,12 @@ adopted as (
 ),
 owners as (
     -- the first of a call's identities that the configuration maps
-    select calls.call_id, calls.started_at, arg_min(mapped.developer_id, list_position(calls.identities, mapped.identity)) as developer_id
-    from calls
-    inner join raw.config_identities as mapped on list_contains(calls.identities, mapped.identity)
-    group by calls.call_id, calls.started_at
+    select named.call_id, named.started_at, arg_min(mapped.developer_id, named.place) as developer_id
+    from (
+        select call_id, started_at, unnest(identities) as identity, generate_subscripts(identities, 1) as place from calls
+    ) as named
+    inner join raw.config_identities as mapped on named.identity = mapped.identity
+    group by named.call_id, named.started_at
 ),
 declared as (
     -- whose traces a source holds, where the configuration says
