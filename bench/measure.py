@@ -9,14 +9,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 KIB = 1024
+WATCHED_SECONDS = 0.1
 
 
 class ContenderError(Exception):
@@ -42,7 +45,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Sample:
-    """One run: its seconds, seconds of CPU of all its threads, peak memory, and what it printed."""
+    """One run: its seconds, seconds of CPU of all its threads and processes, their peak memory, and what it printed."""
 
     seconds: float
     cpu_seconds: float
@@ -122,9 +125,11 @@ def run(contender: Contender) -> Sample:
             env={**os.environ, **contender.environment},
             stdout=output,
             stderr=errors,
+            start_new_session=True,
         )
         # the children's own account: getrusage(RUSAGE_CHILDREN) would mix the contenders' peaks
-        _, status, usage = os.wait4(process.pid, 0)
+        with _memory_watched(process.pid) as watched:
+            _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
@@ -136,7 +141,51 @@ def run(contender: Contender) -> Sample:
     figures = _figures(said)
     if contender.timed:
         seconds = float(figures[contender.timed])
-    return Sample(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / KIB, figures)
+    return Sample(seconds, usage.ru_utime + usage.ru_stime, max(usage.ru_maxrss, watched.peak_kib) / KIB, figures)
+
+
+@dataclass
+class _Watched:
+    peak_kib: int = 0
+
+
+@contextmanager
+def _memory_watched(session: int) -> Iterator[_Watched]:
+    """What all processes of a session hold together; the kernel's own account is that of the largest of them."""
+    watched, ended = _Watched(), threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(WATCHED_SECONDS):
+            watched.peak_kib = max(watched.peak_kib, _held_kib(session))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield watched
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _held_kib(session: int) -> int:
+    """The memory of a session's processes, where they are several; pages that they share are counted once."""
+    members = [folder for folder in Path("/proc").glob("[0-9]*") if _session_of(folder) == session]
+    return sum(map(_proportional_kib, members)) if len(members) > 1 else 0
+
+
+def _session_of(folder: Path) -> int | None:
+    try:
+        return int((folder / "stat").read_text().rpartition(")")[2].split()[3])
+    except OSError:  # it has just ended
+        return None
+
+
+def _proportional_kib(folder: Path) -> int:
+    try:
+        lines = (folder / "smaps_rollup").read_text().splitlines()
+    except OSError:  # it has just ended
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 def _figures(said: str) -> dict[str, Any]:

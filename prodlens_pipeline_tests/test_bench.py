@@ -30,6 +30,16 @@ def test_contenders_take_turns_and_print_figures(tmp_path: Path) -> None:
     assert all(sample.seconds > 0 and sample.peak_mib > 1 for sample in a.samples)
 
 
+def test_the_memory_of_several_processes_counts_together() -> None:
+    hold = "import time; held = bytearray(60 * 2**20); time.sleep(1)"
+    start = (
+        f"import subprocess, sys; one = [sys.executable, '-S', '-c', {hold!r}]; "
+        "[process.wait() for process in [subprocess.Popen(one), subprocess.Popen(one)]]"
+    )
+    ((sample,),) = [one.samples for one in interleaved([Contender("both", program(start))], 1)]
+    assert 120 < sample.peak_mib < 200
+
+
 def test_a_contender_that_fails_says_why() -> None:
     with pytest.raises(ContenderError, match=r"exit 3\n.*no such thing"):
         interleaved([Contender("bad", program("import sys; sys.stderr.write('no such thing'); sys.exit(3)"))], 1)
