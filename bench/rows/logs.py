@@ -98,7 +98,7 @@ def _targets(kind: str, measured: list[Measured]) -> list[Target]:
             f"{kind}: peak memory under 1.5 GiB",
             f"{ours.peak_mib:,.0f} MiB",
             ours.peak_mib < 1536,
-            "DuckDB holds the rows of a stretch of days until they are stored, and each process that reads files its own "
-            "part; a day with very many records cannot be cut.",
+            "DuckDB holds the rows of a stretch of days until they are stored, and each process that reads files its "
+            "own part; a day with very many records cannot be cut.",
         ),
     ]
