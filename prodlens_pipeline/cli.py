@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 ran but something failed or fell short, 2 wrong use or con
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 from collections.abc import Iterator
@@ -45,6 +46,8 @@ def main() -> None:
 
     # What a start loads stays: looking through it for garbage all the time takes a fifth of loading Dagster.
     gc.set_threshold(50_000, 20, 20)
+    # At the end it goes with the process, and need not be looked through once more.
+    atexit.register(gc.freeze)
     try:
         app()
     except (SettingsError, WarehouseError) as error:

@@ -5,8 +5,6 @@ from typing import Literal, TextIO
 
 import duckdb
 import orjson
-from rich.console import Console
-from rich.table import Column, Table
 
 from prodlens_pipeline.warehouse.lake import Lake
 
@@ -38,8 +36,16 @@ def print_rows(rows: Rows, form: Literal["table", "csv", "json"], stream: TextIO
         objects = [dict(zip(names, row, strict=True)) for row in values]
         stream.write(orjson.dumps(objects, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
-        # An id that is cut off cannot be copied.
-        table = Table(*(Column(name, overflow="fold") for name in names))
-        for row in values:
-            table.add_row(*("" if value is None else str(value) for value in row))
-        Console(file=stream).print(table)
+        _print_table(names, values, stream)
+
+
+def _print_table(names: list[str], values: list[tuple[object, ...]], stream: TextIO) -> None:
+    # Only here: CSV and JSON are for programs, which ask often.
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    # An id that is cut off cannot be copied.
+    table = Table(*(Column(name, overflow="fold") for name in names))
+    for row in values:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    Console(file=stream).print(table)

@@ -104,10 +104,14 @@ def read_report(
 
     `compared` is the earlier window beside it: `previous`, or its first and last day as `FROM..TO`.
     Call it within `lake.reading()`: all of its figures are of one snapshot then, and it takes a fraction of the time.
+    From then on `lake` computes with one thread.
 
     Raises:
         ReportError: `repo` is not in the warehouse, or there is no such window as `compared`.
     """
+    # Threads sum in whatever order they come: the last digits of a mean would be others each time. And the catalog is
+    # asked many small questions, in which threads wait for each other for half of the CPU time.
+    lake.execute("set threads = 1")
     tables = lake.tables()
     filled = tables.issuperset(FIGURES)
     covered = told_window(lake) if filled else None

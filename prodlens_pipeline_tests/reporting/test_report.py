@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from prodlens_pipeline.reporting.console import print_report, sparkline
-from prodlens_pipeline.reporting.data import Report
+from prodlens_pipeline.reporting.data import Report, read_report
 from prodlens_pipeline.reporting.errors import ReportError
 from prodlens_pipeline.reporting.glossary import BY_HEADER
 from prodlens_pipeline.reporting.headline import caveats, headline
@@ -278,6 +278,13 @@ def test_since_after_the_last_day_says_so(two_repositories: Project) -> None:
     report = two_repositories.report(since=date(2027, 1, 1))
     assert report.figures is None
     assert "Nothing was read since 2027-01-01: the figures end on 2026-01-30" in report.nothing
+
+
+def test_sums_are_made_in_one_order_so_that_the_same_snapshot_gives_the_same_digits(two_repositories: Project) -> None:
+    two_repositories.lake.execute("set threads = 4")
+    with two_repositories.lake.reading():
+        read_report(two_repositories.lake, two_repositories.settings)
+    assert two_repositories.lake.value("select current_setting('threads')") == 1
 
 
 def test_a_configuration_that_changed_after_the_run_is_a_caveat(association: Report) -> None:
