@@ -19,7 +19,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 KIB = 1024
-WATCHED_SECONDS = 0.1
+WATCHED_SECONDS = 0.5
 
 
 class ContenderError(Exception):

@@ -44,12 +44,12 @@ SIZES = {
             teams=20,
             scale_bytes=(25 * MIB, 50 * MIB, 100 * MIB),
             scale_days=(15, 30, 60),
-            scale_developers=(4, 8, 16),
+            scale_developers=(8, 16, 32),
         ),
         Size(
             "full",
             repeats=2,
-            scale_repeats=2,
+            scale_repeats=1,
             transcript_bytes=500 * MIB,
             log_bytes=(100 * MIB, 1024 * MIB, 5 * 1024 * MIB),
             pandas_bytes=50 * MIB,
@@ -59,7 +59,7 @@ SIZES = {
             teams=60,
             scale_bytes=(128 * MIB, 512 * MIB, 1024 * MIB, 5 * 1024 * MIB),
             scale_days=(30, 90, 365, 1000),
-            scale_developers=(8, 32, 100, 200),
+            scale_developers=(8, 50, 500, 5000),
         ),
     )
 }

@@ -18,7 +18,7 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def main(
     out: Annotated[Path, typer.Option(help="Folder to write into.")],
-    developers: Annotated[int, typer.Option(min=1, max=200)] = DEFAULT.developers,
+    developers: Annotated[int, typer.Option(min=1, max=5000)] = DEFAULT.developers,
     days: Annotated[int, typer.Option(min=7, max=1500)] = DEFAULT.days,
     repositories: Annotated[int, typer.Option(min=1, max=20)] = DEFAULT.repositories,
     effect: Annotated[

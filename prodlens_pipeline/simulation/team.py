@@ -69,7 +69,7 @@ class Team(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    developers: Annotated[int, Field(ge=1, le=200)] = 8
+    developers: Annotated[int, Field(ge=1, le=5000)] = 8
     days: Annotated[int, Field(ge=7, le=1500)] = 90
     repositories: Annotated[int, Field(ge=1, le=20)] = 2
     start: date = date(2026, 1, 5)
