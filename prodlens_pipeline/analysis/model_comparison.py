@@ -88,7 +88,7 @@ def model_comparison(sessions: pl.DataFrame, settings: Sequence[str] = SETTINGS,
 
 def wilson(share: float, n: float) -> tuple[float, float]:
     """The 95 % interval of a share (Wilson 1927) of `n` independent trials, which need not be whole."""
-    z = float(scipy.stats.norm.ppf(1 - LEVEL / 2))
+    z = float(scipy.special.ndtri(1 - LEVEL / 2))
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * float(np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)))
     return max(0.0, middle - half), min(1.0, middle + half)

@@ -30,7 +30,7 @@ def net_promoter(promoters: int, detractors: int, respondents: int) -> NetPromot
     size = respondents + _ADDED
     liked, disliked = (promoters + _ADDED / 4) / size, (detractors + _ADDED / 4) / size
     middle = liked - disliked
-    half = float(scipy.stats.norm.ppf((1 + LEVEL) / 2)) * ((liked + disliked - middle**2) / size) ** 0.5
+    half = float(scipy.special.ndtri((1 + LEVEL) / 2)) * ((liked + disliked - middle**2) / size) ** 0.5
     return NetPromoter(
         score=100 * (promoters - detractors) / respondents,
         low=max(-100.0, 100 * (middle - half)),

@@ -56,6 +56,8 @@ _MOST_CANDIDATES = 32
 
 _DIFF = ["diff-tree", "--stdin", "-r", "-p", "--root", "--always", "--no-ext-diff", "--no-textconv", "--no-color"]
 _DIFF += ["--diff-algorithm=myers", "--indent-heuristic", "--inter-hunk-context=0", "--ignore-submodules=all"]
+_COMBINED = ["diff-tree", "--stdin", "-r", "-c", "--name-only", "--always", "--no-renames", "--ignore-submodules=all"]
+_COMBINED += ["--format=tformat:%x01%H"]
 _START = b"\x01"
 _HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _ESCAPE = re.compile(rb"\\([0-7]{3}|.)")
@@ -80,15 +82,36 @@ def line_changes(repository: Path, commits: Iterable[Sequence[str]]) -> Iterator
     For a further parent only files that also differ from the first one: the others are the first one's.
     """
     commits = list(commits)
-    pairs = [[sha, *parent] for sha, *parents in commits for parent in ([[p] for p in parents] or [[]])]
+    plain = _plain_merges(repository, commits)
+    compared = [(sha, parents[:1] if sha in plain else parents) for sha, *parents in commits]
+    pairs = [[sha, *parent] for sha, parents in compared for parent in ([[p] for p in parents] or [[]])]
     differences = _differences(repository, pairs)
-    for sha, *parents in commits:
+    for sha, parents in compared:
         found = list(islice(differences, max(1, len(parents))))
         if len(found) != max(1, len(parents)):
             raise GitError(f"cannot read {repository}: git diff-tree said nothing of {sha}; run again")
         first, *others = found
         of_both = {change["path"] for change in first}
-        yield [first, *([change for change in other if change["path"] in of_both] for other in others)]
+        further = [[change for change in other if change["path"] in of_both] for other in others]
+        yield [first, *further, *([[]] if sha in plain else [])]
+
+
+def _plain_merges(repository: Path, commits: Iterable[Sequence[str]]) -> set[str]:
+    """Return the merges of two parents each of whose files is one of the parents'.
+
+    The difference to the second parent is all that was merged since the branch began. To have git print that for each
+    branch would take a time that grows with the square of their number.
+    """
+    given = "".join(" ".join(commit) + "\n" for commit in commits if len(commit) == 3)
+    plain: set[str] = set()
+    sha = ""
+    for line in split(stream(repository, _COMBINED, given=given), b"\n") if given else ():
+        if line.startswith(_START):
+            sha = line.removeprefix(_START).decode("ascii")
+            plain.add(sha)
+        elif line:
+            plain.discard(sha)
+    return plain
 
 
 def _patch_ids(repository: Path, shas: Sequence[str], options: Sequence[str]) -> Iterator[tuple[str, str]]:

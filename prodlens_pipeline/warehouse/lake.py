@@ -451,6 +451,10 @@ def open_lake(location: Location, *, read_only: bool = False, snapshot: int | No
         raise NoWarehouseYetError(str(location.catalog_file))
     location.home.mkdir(parents=True, exist_ok=True)
     connection = _connect(location)
+    if not read_only:
+        # What is made again has the same digits, in whatever order threads would have summed. And they would wait for
+        # each other over the many small questions to the catalog: a day made again takes a quarter less CPU time.
+        connection.execute("set threads = 1")
     lock = FileLock(location.home / "lake.lock") if location.embedded else None
     try:
         if lock and not location.catalog_file.exists():
