@@ -20,13 +20,14 @@ produce (or remove) the very association that is asked about.
   cosine) is taken out where it stands out.
 - *Interventions* are single days, level shifts, and passing ones of a week or two (somebody is away), that stand out
   of the whitened series (Box & Tiao 1975; found one by one like Chang, Tiao & Chen 1988, with a Bonferroni bound over
-  all candidates).
+  all candidates). The bound is strict: what is taken out by chance is information lost. What one series does not
+  show clearly, two may, see `Adjusted.events`.
 
 Rhythm, trend and interventions are fitted by generalised least squares, i.e. in the whitened space.
-The AR coefficient maximises the *restricted* likelihood (Patterson & Thompson 1971) over a grid: it allows for the
-fitted regression, which is the bias correction that small samples need (an AR coefficient estimated from plain
-residuals is too small, and then false associations remain). The mobility of the level is given, not estimated: a
-likelihood is slow to see a shift that is already large enough to correlate two series.
+The AR coefficient is the posterior mean over a grid by the *restricted* likelihood (Patterson & Thompson 1971): it
+allows for the fitted regression, which is the bias correction that small samples need (an AR coefficient estimated
+from plain residuals is too small, and then false associations remain). The mobility of the level is given, not
+estimated: a likelihood is slow to see a shift that is already large enough to correlate two series.
 """
 
 from collections.abc import Sequence
@@ -43,12 +44,12 @@ Dates = NDArray[np.datetime64]
 
 PERSISTENCE = (-0.4, -0.2, -0.05, 0.1, 0.25, 0.4, 0.55, 0.65, 0.75, 0.85, 0.92, 0.97)
 """Candidates for the AR(1) coefficient."""
-MOBILITY = 30.0
+MOBILITY = 60.0
 """Variance that the level gathers over the whole sample, in variances of u."""
 FREE_OF_FORTNIGHT = 30
 FREE_OF_MONTH = 40
 DAYS_OF_A_MONTH = 365.25 / 12
-FALSE_WAVES = 0.02
+FALSE_WAVES = 0.01
 """Chance to find a fortnight, a month or a bend in a series that has none: for each of them."""
 FREE_OF_COSINES = 60
 DAYS_PER_COSINE = 8
@@ -57,7 +58,7 @@ MINIMUM_FREEDOM = 4
 DAYS_PER_INTERVENTION = 20
 PATCHES = (5, 10)
 """Working days that a passing change of the level lasts: a week, or two, in which somebody is away."""
-FALSE_INTERVENTIONS = 0.05
+FALSE_INTERVENTIONS = 0.002
 """Chance to find at least one intervention in a series that has none (an upper bound)."""
 NO_VARIATION = 1e-9
 """What is left of a series is rounding error below this share of its largest value."""
@@ -85,6 +86,9 @@ class Adjusted:
     """Size of an innovation of 1 on the series' scale, for a day whose day before is known."""
     kept: float
     """Share of the observed days' degrees of freedom that the regression left; 0 or less: it took all."""
+    events: Reals
+    """(kinds x days,): correlation of the innovations with each intervention that could have begun on that day, kind by
+    kind; 0 where none could. Nothing of those that were taken out is left."""
 
 
 def adjust(values: Reals, days: Dates) -> Adjusted:
@@ -94,29 +98,39 @@ def adjust(values: Reals, days: Dates) -> Adjusted:
     same day and on earlier ones only (up to the fitted regression).
     """
     nothing = np.full(len(values), np.nan)
+    nowhere = Adjusted(nothing, nothing, Noise(0.0, 0.0), 1.0, 0.0, _by_day(np.empty(0), np.empty(0, int), len(values)))
     observed = np.flatnonzero(~np.isnan(values))
     if len(observed) <= MINIMUM_FREEDOM:
-        return Adjusted(nothing, nothing, Noise(0.0, 0.0), 1.0, 0.0)
+        return nowhere
     series = values[observed]
     largest = float(np.abs(series).max()) or 1.0
     design = _design(tuple(observed.tolist()), tuple(days[observed].astype("datetime64[D]").astype(int).tolist()))
     residual = series / largest - design.basis @ (design.basis.T @ (series / largest))
     deviation = float(np.sqrt((residual**2).mean()))
     if deviation <= NO_VARIATION:
-        return Adjusted(nothing, nothing, Noise(0.0, 0.0), 1.0, 0.0)
+        return nowhere
 
     noises, deviance = deviances(residual / deviation, design.basis, observed, (MOBILITY,))
-    noise = noises[int(deviance.argmin())]
+    noise = _mean(noises, deviance)
     columns, variances = whiten(np.eye(len(observed)), observed, [noise])
     whitener = columns[:, 0]
-    white, lost = _regress_out(whitener, residual / deviation, design, _most_interventions(series))
+    white, lost, standing = _regress_out(whitener, residual / deviation, design, _most_interventions(series))
     if np.sqrt((white**2).mean()) <= NO_VARIATION:
-        return Adjusted(nothing, nothing, Noise(0.0, 0.0), 1.0, 0.0)
+        return nowhere
     innovations, remainder = nothing.copy(), nothing.copy()
     innovations[observed] = white
     remainder[observed] = scipy.linalg.solve_triangular(whitener, white, lower=True) * deviation * largest
     unit = float(_one_step(variances)[0]) * deviation * largest
-    return Adjusted(innovations, remainder, noise, unit, 1 - max(lost, design.wanted) / len(observed))
+    kept = 1 - max(lost, design.wanted) / len(observed)
+    return Adjusted(innovations, remainder, noise, unit, kept, _by_day(standing, observed, len(values)))
+
+
+def _mean(candidates: Sequence[Noise], deviance: Reals) -> Noise:
+    """The candidate whose AR coefficient is the posterior mean, where all coefficients were equally likely before."""
+    persistence = np.array([one.persistence for one in candidates])
+    weight = np.exp((deviance.min() - deviance) / 2) * np.gradient(persistence)
+    # Rounded, for the filters of equal candidates are computed once.
+    return Noise(round(float(weight @ persistence / weight.sum()), 2), candidates[0].drift)
 
 
 def transfer(driver: Adjusted, outcomes: Sequence[Adjusted]) -> Reals:
@@ -270,8 +284,8 @@ def _most_interventions(series: Reals) -> int:
     return 1 + len(series) // DAYS_PER_INTERVENTION if upper > lower else 0
 
 
-def _regress_out(whitener: Reals, series: Reals, design: _Design, most: int) -> tuple[Reals, int]:
-    """Whitened series without regression and interventions, and how many dimensions were lost to them."""
+def _regress_out(whitener: Reals, series: Reals, design: _Design, most: int) -> tuple[Reals, int, Reals]:
+    """Whitened series without regression and interventions, how many dimensions were lost to them, and `_standing`."""
     days = len(series)
     basis, _ = np.linalg.qr(whitener @ design.basis)
     residual = whitener @ series
@@ -282,31 +296,53 @@ def _regress_out(whitener: Reals, series: Reals, design: _Design, most: int) -> 
         if _shows(directions, residual, days - basis.shape[1]):
             residual = residual - directions @ (directions.T @ residual)
             basis = np.column_stack([basis, directions])
-    pulses = whitener
-    shifts = np.cumsum(whitener[:, ::-1], axis=1)[:, -2:0:-1]
-    patches = [shifts[:, :-length] - shifts[:, length:] for length in PATCHES]
-    candidates = np.concatenate([pulses, shifts, *patches], axis=1)
+    candidates = _interventions(whitener)
     candidates -= basis @ (basis.T @ candidates)
 
     lost = basis.shape[1]
+    standing = _standing(candidates, residual) if most else np.zeros(candidates.shape[1])
     for _ in range(most):
         freedom = days - lost - 1
         if freedom < MINIMUM_FREEDOM:
             break
-        length = np.sqrt((candidates**2).sum(axis=0))
-        usable = length > 1e-6
-        share = np.zeros_like(length)
-        share[usable] = (residual @ candidates[:, usable]) ** 2 / (length[usable] ** 2 * (residual @ residual))
-        best = int(share.argmax())
-        threshold = -scipy.special.stdtrit(freedom, FALSE_INTERVENTIONS / 2 / candidates.shape[1])
+        best = int(np.abs(standing).argmax())
+        share = standing[best] ** 2
+        threshold = -scipy.special.stdtrit(freedom, FALSE_INTERVENTIONS / 2 / len(standing))
         # The squared t of a regressor is freedom * share / (1 - share). One that explains all is no exception.
-        if freedom * share[best] <= threshold**2 * (1 - share[best]) or share[best] > 1 - NO_VARIATION:
+        if freedom * share <= threshold**2 * (1 - share) or share > 1 - NO_VARIATION:
             break
-        direction = candidates[:, best] / length[best]
+        direction = candidates[:, best] / np.sqrt((candidates[:, best] ** 2).sum())
         residual = residual - direction * (direction @ residual)
         candidates = candidates - np.outer(direction, direction @ candidates)
+        standing = _standing(candidates, residual)
         lost += 1
-    return residual, lost
+    return residual, lost, standing
+
+
+def _interventions(whitener: Reals) -> Reals:
+    """(days, candidates): single days, level shifts and passing ones, whitened."""
+    shifts = np.cumsum(whitener[:, ::-1], axis=1)[:, -2:0:-1]
+    return np.concatenate([whitener, shifts, *(shifts[:, :-days] - shifts[:, days:] for days in PATCHES)], axis=1)
+
+
+def _by_day(standing: Reals, observed: Integers, days: int) -> Reals:
+    """Figures of all `_interventions`, laid on the days on which they begin: (kinds x days,)."""
+    inner = observed[1:-1]
+    table = np.zeros((2 + len(PATCHES), days))
+    begins = [observed, inner, *(inner[:-length] for length in PATCHES)]
+    split = np.split(standing, np.cumsum([len(one) for one in begins])[:-1])
+    for row, begin, figures in zip(table, begins, split, strict=True):
+        row[begin] = figures
+    return table.ravel()
+
+
+def _standing(candidates: Reals, residual: Reals) -> Reals:
+    """Correlation of each candidate with the residual; 0 for one that the regression explains."""
+    length = np.sqrt((candidates**2).sum(axis=0))
+    usable = length > 1e-6
+    standing: Reals = np.zeros_like(length)
+    standing[usable] = (residual @ candidates[:, usable]) / (length[usable] * np.sqrt(residual @ residual))
+    return standing
 
 
 def _shows(directions: Reals, residual: Reals, freedom: int) -> bool:

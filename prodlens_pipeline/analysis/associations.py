@@ -20,7 +20,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from prodlens_pipeline.analysis.adjust import Adjusted, adjust, transfer
-from prodlens_pipeline.analysis.correlations import LEVEL, Inference, correlate, infer, min_detectable_r
+from prodlens_pipeline.analysis.correlations import LEVEL, Events, Inference, correlate, infer, min_detectable_r
 from prodlens_pipeline.analysis.multiplicity import q_values
 from prodlens_pipeline.analysis.readings import Status, read
 from prodlens_pipeline.analysis.scales import Scale
@@ -175,6 +175,8 @@ class _Side:
     """(days, series)"""
     innovations: Reals
     """(days, series)"""
+    events: Reals
+    """(kinds x days, series): see `Adjusted`."""
     adjusted: list[Adjusted]
     scales: list[Scale]
 
@@ -182,7 +184,8 @@ class _Side:
     def of(values: Reals, days: Dates) -> "_Side":
         scales = [Scale.of(column) for column in values.T]
         adjusted = [adjust(scale.transform(column), days) for scale, column in zip(scales, values.T, strict=True)]
-        return _Side(values, np.column_stack([one.innovations for one in adjusted]), adjusted, scales)
+        innovations = np.column_stack([one.innovations for one in adjusted])
+        return _Side(values, innovations, np.column_stack([one.events for one in adjusted]), adjusted, scales)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -218,7 +221,9 @@ def _at_lag(pairs: _Pairs, lag: int, claims: int) -> dict[str, NDArray[Any]]:
     second = slice(max(lag, 0), max(lag, 0) + count)
     raw = correlate(driver.values[first], outcome.values[second])
     adjusted = correlate(driver.innovations[first], outcome.innovations[second])
-    claim = infer(driver.innovations[first], outcome.innovations[second], pairs.kept)
+    # What happened to both on the same days ties them together at lag 0: an absence, a release, a closed office.
+    events = Events(driver.events, outcome.events) if lag == 0 else None
+    claim = infer(driver.innovations[first], outcome.innovations[second], pairs.kept, events)
     figures = {
         "raw_pearson_r": raw.pearson_r,
         "raw_spearman_rho": raw.spearman_rho,

@@ -7,7 +7,7 @@ Columns are (days, drivers) and (days, outcomes), row for row; results are (driv
 the columns and "not defined" in the results; nothing here warns.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -25,6 +25,10 @@ MEMORY = 5
 """Lags up to which memory that the adjustment left in both series widens the interval."""
 PHASES = 2
 """Slow cosines by which the variance of both series may rise and fall together."""
+CLEAR = 1.7
+"""Standard errors at which an excess of the variance of r counts for half."""
+FALSE_EVENTS = 0.05
+"""Chance to find an event in two independent series that share none."""
 LEVEL = 0.05
 POWER = 0.8
 
@@ -65,7 +69,15 @@ def correlate(driver: Reals, outcome: Reals) -> Correlations:
     return Correlations(known.sum(axis=0), _pearson(a, b, known), _pearson(ranks_a, ranks_b, known))
 
 
-def infer(driver: Reals, outcome: Reals, kept: Reals) -> Inference:
+@dataclass(frozen=True, slots=True, eq=False)
+class Events:
+    """What could have happened, and how it goes with the innovations: correlations (events, drivers or outcomes)."""
+
+    driver: Reals
+    outcome: Reals
+
+
+def infer(driver: Reals, outcome: Reals, kept: Reals, events: Events | None = None) -> Inference:
     """Test, intervals and slope of the correlation of innovations.
 
     `kept` (drivers, outcomes) is the share of the degrees of freedom that adjusting the series has left.
@@ -76,6 +88,8 @@ def infer(driver: Reals, outcome: Reals, kept: Reals) -> Inference:
     - Interval of r: Fisher's z, with the half-width at which the interval excludes zero exactly when p < 0.05
       (``atanh`` of the critical r; for large samples 1.96 / √(n - 3)).
     - Interval of the slope: the same t and the same inflation.
+    - `events`, for series compared on the same days: where one stands out in both, intervals also span what is left
+      without it, and p is the larger of the two.
     """
     a, b, known = _pairs(driver, outcome)
     a, b = _centred(a, known), _centred(b, known)
@@ -83,17 +97,55 @@ def infer(driver: Reals, outcome: Reals, kept: Reals) -> Inference:
     with np.errstate(divide="ignore", invalid="ignore"):
         saa, sbb, sab = (a * a).sum(axis=0), (b * b).sum(axis=0), (a * b).sum(axis=0)
         r = np.clip(sab / np.sqrt(saa) / np.sqrt(sbb), -ALMOST_ONE, ALMOST_ONE)
-        slope = sab / saa
         inflation = _inflation(a, b, known)
         freedom = np.where(n > 0, np.maximum(n * kept - 1, 1.0), np.nan)
-        unexplained = np.sqrt(inflation * (1 - r**2) / freedom)
-        p_value = np.asarray(2 * scipy.special.stdtr(freedom, -np.abs(r) / unexplained), dtype=np.float64)
-        critical = _quantile(LEVEL, freedom)
-        half = np.arctanh(_critical_r(critical, freedom, inflation))
-        error = critical * unexplained * np.sqrt(sbb / saa)
+        found = _inference(r, np.sqrt(sbb / saa), freedom, inflation)
+        if events is None or not events.driver.size:
+            return found
+        return _spanning_without_event(found, r, np.sqrt(sbb / saa), events)
+
+
+def _inference(r: Reals, ratio: Reals, freedom: Reals, inflation: Reals) -> Inference:
+    """What follows from r; `ratio` is the deviation of the outcome in deviations of the driver."""
+    unexplained = np.sqrt(inflation * (1 - r**2) / freedom)
+    p_value = np.asarray(2 * scipy.special.stdtr(freedom, -np.abs(r) / unexplained), dtype=np.float64)
+    critical = _quantile(LEVEL, freedom)
+    half = np.arctanh(_critical_r(critical, freedom, inflation))
     z = np.arctanh(r)
     low, high = np.minimum(np.tanh(z - half), r), np.maximum(np.tanh(z + half), r)
+    slope, error = r * ratio, critical * unexplained * ratio
     return Inference(p_value, low, high, slope, slope - error, slope + error, freedom, inflation)
+
+
+def _spanning_without_event(found: Inference, r: Reals, ratio: Reals, events: Events) -> Inference:
+    """`found`, spanning also what is left without an event that stands out in both series.
+
+    The event is the candidate that stands out most in the series in which it stands out less. Selecting it does not
+    look at whether it moves both in the same direction, so that it favours neither sign of r. What is left is the
+    partial correlation.
+    """
+    first, second = np.broadcast_arrays(events.driver[:, :, None], events.outcome[:, None, :])
+    weaker = np.minimum(np.abs(first), np.abs(second))
+    best = weaker.argmax(axis=0)[None]
+    share = np.take_along_axis(weaker, best, axis=0)[0] ** 2
+    p_in_one = 2 * scipy.special.stdtr(found.freedom, -np.sqrt(found.freedom * share / (1 - share)))
+    # One that explains all is no exception.
+    shared = (p_in_one**2 * (weaker > 0).sum(axis=0) < FALSE_EVENTS) & (share < ALMOST_ONE)
+
+    in_driver, in_outcome = (np.where(shared, np.take_along_axis(one, best, axis=0)[0], 0.0) for one in (first, second))
+    left_driver, left_outcome = np.sqrt(1 - in_driver**2), np.sqrt(1 - in_outcome**2)
+    partial = np.clip((r - in_driver * in_outcome) / (left_driver * left_outcome), -ALMOST_ONE, ALMOST_ONE)
+    freedom = np.maximum(found.freedom - shared, 1.0)
+    rest = _inference(partial, ratio * left_outcome / left_driver, freedom, found.inflation)
+    return replace(
+        found,
+        # Two readings of opposite sign support neither.
+        p_value=np.where(r * partial < 0, 1.0, np.maximum(found.p_value, rest.p_value)),
+        ci_low=np.minimum(found.ci_low, rest.ci_low),
+        ci_high=np.maximum(found.ci_high, rest.ci_high),
+        slope_low=np.minimum(found.slope_low, rest.slope_low),
+        slope_high=np.maximum(found.slope_high, rest.slope_high),
+    )
 
 
 def min_detectable_r(inference: Inference, hypotheses: int) -> Reals:
@@ -166,7 +218,7 @@ def _inflation(a: Reals, b: Reals, known: Flags) -> Reals:
       1 + 2 Σ ρa(j) ρb(j), over few lags j.
 
     All are estimates with a sampling variance where the assumptions do hold: about 4/n, 4·cosines/n² and 4·lags/n².
-    Excess e is weighted by e² / (e² + that variance): full where it is clear, next to nothing where it is chance.
+    Excess is full where it is clear, next to nothing where it is chance, see `_weighted`.
     """
     n = known.sum(axis=0)
     a, b = (v * np.sqrt(n / (v * v).sum(axis=0)) for v in (a, b))
@@ -206,6 +258,6 @@ def _volatile_phases(a: Reals, b: Reals, known: Flags) -> Reals:
 
 
 def _weighted(excess: Reals, variance: Reals) -> Reals:
-    """The positive part of an estimated excess, weighted by how clear it is."""
+    """The positive part of an estimated excess e, weighted by how clear it is: e⁴ / (e⁴ + (`CLEAR` deviations)⁴)."""
     positive = np.maximum(excess, 0.0)
-    return np.asarray(positive**3 / (positive**2 + variance), dtype=np.float64)
+    return np.asarray(positive**5 / (positive**4 + (CLEAR**2 * variance) ** 2), dtype=np.float64)

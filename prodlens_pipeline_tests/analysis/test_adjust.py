@@ -88,6 +88,19 @@ def test_one_wild_day_is_taken_out() -> None:
     assert adjusted.kept < adjust(remembering(60, 0.3), weekdays(60)).kept
 
 
+def test_a_week_too_calm_to_be_taken_out_is_noted_on_the_day_it_begins() -> None:
+    series = remembering(60, 0.3)
+    series[30:35] -= 2.0
+    before, adjusted = (adjust(values, weekdays(60)) for values in (remembering(60, 0.3), series))
+    assert adjusted.kept == before.kept
+    days, shifts, weeks, fortnights = adjusted.events.reshape(4, 60)
+    assert weeks.argmin() == 30
+    assert weeks[30] == pytest.approx(adjusted.events.min())
+    assert days[30] == pytest.approx(adjusted.innovations[30] / np.sqrt((adjusted.innovations**2).sum()), abs=0.1)
+    assert shifts[30] < 0
+    assert fortnights[-10:] == pytest.approx(0)
+
+
 def test_rare_activity_is_no_accident_to_be_taken_out() -> None:
     rare = (np.arange(60) % 13 == 5).astype(np.float64)
     innovations = adjust(rare, weekdays(60)).innovations
@@ -142,6 +155,7 @@ def test_what_does_not_vary_has_no_innovations(values: Reals) -> None:
     assert len(adjusted.innovations) == len(values)
     assert np.isnan(adjusted.innovations).all()
     assert adjusted.kept == 0
+    assert not adjusted.events.any()
 
 
 @settings(max_examples=30, deadline=None)
@@ -155,6 +169,8 @@ def test_whatever_is_observed_is_finite(values: list[float | None]) -> None:
     assert not known[np.isnan(series)].any()
     assert np.isfinite(adjusted.innovations[known]).all()
     assert known.sum() in (0, (~np.isnan(series)).sum())
+    assert len(adjusted.events) == 4 * len(series)
+    assert (np.abs(adjusted.events) < 1 + 1e-9).all()
 
 
 def test_series_with_the_same_memory_pass_each_others_filter_unchanged() -> None:

@@ -273,6 +273,19 @@ def test_raw_correlations_describe_the_pairs_of_working_days(lag: int) -> None:
     assert row["raw_spearman_rho"] == pytest.approx(stats.spearmanr(*pairs).statistic, abs=1e-9)
 
 
+def test_a_week_in_which_somebody_is_away_is_no_association() -> None:
+    """Neither series shows the absence clearly enough to be cleared of it; both together do."""
+    away = np.isin(np.arange(90), range(35, 42))
+    claimed = 0
+    for seed in range(40):
+        moods = 0.3 * np.random.default_rng(seed).standard_normal((2, 90))
+        driver, outcome = 20 * np.exp(moods - away)
+        table = lagged_association(driver, outcome, calendar(90), max_lag=0)
+        claimed += table["p_value"][0] < 0.05
+    # Two are expected by chance; without a look at both together it would be nine.
+    assert claimed <= 5
+
+
 def test_claims_are_withheld_where_a_placebo_fails() -> None:
     """Here the outcome comes first: nothing that the driver does could have brought it about."""
     table = family(team(120, lag=-2))

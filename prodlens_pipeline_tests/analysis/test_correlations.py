@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from prodlens_pipeline.analysis.correlations import correlate, infer, min_detectable_r
+from prodlens_pipeline.analysis.correlations import Events, correlate, infer, min_detectable_r
 
 Reals = NDArray[np.float64]
 NUMBER = st.none() | st.integers(-3, 3).map(float) | st.floats(-1e6, 1e6)
@@ -81,12 +81,21 @@ def test_where_the_textbook_holds_p_is_the_textbooks(r: float) -> None:
 
 
 @settings(deadline=None)
-@given(seed=st.integers(0, 10_000), n=st.integers(8, 80), r=st.floats(-0.9, 0.9), kept=st.floats(0.4, 1))
-def test_the_intervals_exclude_zero_exactly_when_p_is_small(seed: int, n: int, r: float, kept: float) -> None:
+@given(
+    seed=st.integers(0, 10_000),
+    n=st.integers(8, 80),
+    r=st.floats(-0.9, 0.9),
+    kept=st.floats(0.4, 1),
+    shared=st.booleans(),
+)
+def test_the_intervals_exclude_zero_exactly_when_p_is_small(
+    seed: int, n: int, r: float, kept: float, shared: bool
+) -> None:
     rng = np.random.default_rng(seed)
     driver = rng.standard_normal((n, 1))
     outcome = r * driver + rng.standard_normal((n, 1))
-    found = infer(driver, outcome, np.array([[kept]]))
+    events = Events(weeks_of(driver), weeks_of(outcome)) if shared else None
+    found = infer(driver, outcome, np.array([[kept]]), events)
     assume(abs(found.p_value[0, 0] - 0.05) > 1e-9)
     for low, high in ((found.ci_low, found.ci_high), (found.slope_low, found.slope_high)):
         assert (low[0, 0] > 0 or high[0, 0] < 0) == (found.p_value[0, 0] < 0.05)
@@ -117,6 +126,52 @@ def test_memory_in_both_series_widens_the_interval() -> None:
     remembering = np.roll(cycle, 5) + 0.1 * rng.standard_normal((120, 1))
     one, both = (infer(driver, other, np.array([[1.0]])).inflation for other in (outcome, remembering))
     assert both > 3 * one
+
+
+def weeks_of(values: Reals) -> Reals:
+    """Correlation of a column with each week that it could hold: (weeks, 1)."""
+    held = np.array([np.isin(np.arange(len(values)), range(first, first + 5)) for first in range(len(values) - 4)])
+    centred = held - held.mean(axis=1, keepdims=True)
+    scores: Reals = centred @ (values - values.mean()) / np.sqrt((centred**2).sum(axis=1) * len(values))[:, None]
+    return scores / values.std()
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_an_association_that_rests_on_one_shared_week_is_none(direction: int) -> None:
+    driver, outcome = evenly_spread(60, 0.0)
+    outcome *= np.sqrt(60)
+    driver[20:25] -= 3.5
+    outcome[20:25] -= 3.5 * direction
+    kept = np.array([[1.0]])
+    naive = infer(driver, outcome, kept)
+    aware = infer(driver, outcome, kept, Events(weeks_of(driver), weeks_of(outcome)))
+    assert naive.p_value < 0.05
+    assert aware.p_value > 0.3
+    assert aware.slope == naive.slope
+    # What is left is the correlation of both without their mean in that week.
+    week = np.isin(np.arange(60), range(20, 25)).astype(float)
+    regressors = np.column_stack([week, np.ones(60)])
+    rest = [column - regressors @ np.linalg.lstsq(regressors, column, rcond=None)[0] for column in (driver, outcome)]
+    r = np.corrcoef(rest[0].ravel(), rest[1].ravel())[0, 1]
+    assert aware.ci_low <= min(r, naive.ci_low[0, 0])
+    assert aware.ci_high >= max(r, naive.ci_high[0, 0])
+
+
+def test_a_week_that_stands_out_in_one_series_changes_nothing() -> None:
+    rng = np.random.default_rng(9)
+    driver = rng.standard_normal((60, 1))
+    outcome = 0.5 * driver + rng.standard_normal((60, 1))
+    events = Events(weeks_of(driver - 4.0 * np.isin(np.arange(60), range(20, 25))[:, None]), weeks_of(outcome))
+    kept = np.array([[1.0]])
+    assert infer(driver, outcome, kept, events).p_value == infer(driver, outcome, kept).p_value
+
+
+def test_a_strong_association_survives_without_its_strongest_week() -> None:
+    rng = np.random.default_rng(10)
+    driver = rng.standard_normal((60, 1))
+    outcome = driver + 0.7 * rng.standard_normal((60, 1))
+    aware = infer(driver, outcome, np.array([[1.0]]), Events(weeks_of(driver), weeks_of(outcome)))
+    assert aware.p_value < 1e-4
 
 
 def test_four_of_five_samples_show_the_detectable_correlation() -> None:
