@@ -56,13 +56,18 @@ branched as (
         on sessions.repo = pulls.repo and sessions.branch = pulls.head_ref
         and sessions.started_at <= pulls.ended_at and sessions.ended_at >= pulls.begun_at - interval 14 day
 ),
+-- by itself, or DuckDB pairs every session with every pull request of its repository
+made as materialized (
+    select made.repo, made.author_id, made.authored_at, pulls.number
+    from core.commits as made
+    inner join pulls on made.repo = pulls.repo and made.pr_number = pulls.number
+),
 committed as (
-    select sessions.session_id, sessions.started_at, pulls.repo, pulls.number, 'commit' as basis, 0.7 as confidence
+    select sessions.session_id, sessions.started_at, made.repo, made.number, 'commit' as basis, 0.7 as confidence
     from sessions
-    inner join core.commits as made
+    inner join made
         on sessions.repo = made.repo and sessions.developer_id = made.author_id
         and made.authored_at >= sessions.started_at and made.authored_at <= sessions.ended_at + interval 30 minute
-    inner join pulls on made.repo = pulls.repo and made.pr_number = pulls.number
 ),
 timed as (
     select
