@@ -95,24 +95,30 @@ own as (
     where lines.changed_by = lines.landed_by
     group by lines.repo, origin.landed_pr
 ),
+-- by itself, or DuckDB pairs the lines of a repository with all its merges
+removed as materialized (
+    select
+        lines.repo, lines.lines_removed, lines.changed_at, lines.changed_by, origin.landed_pr,
+        later.landed_pr as changed_by_pr
+    from raw.git_line_history as lines
+    inner join raw.git_graph as origin on lines.repo = origin.repo and lines.sha = origin.sha
+    inner join raw.git_graph as later on lines.repo = later.repo and lines.changed_by = later.sha
+    where lines.lines_removed > 0 and later.landed_pr is distinct from origin.landed_pr
+),
 changed as (
     select
         merges.repo,
         merges.pr_number,
-        sum(lines.lines_removed) as lines_changed,
-        min(lines.changed_at) as fixed_up_at,
-        arg_min(lines.changed_by, (lines.changed_at, lines.changed_by)) as fixed_up_by,
-        arg_min(later.landed_pr, (lines.changed_at, lines.changed_by)) as fixed_up_by_pr
-    from raw.git_line_history as lines
-    inner join raw.git_graph as origin on lines.repo = origin.repo and lines.sha = origin.sha
-    inner join raw.git_graph as later on lines.repo = later.repo and lines.changed_by = later.sha
-    inner join merges on origin.repo = merges.repo and origin.landed_pr = merges.pr_number
+        sum(removed.lines_removed) as lines_changed,
+        min(removed.changed_at) as fixed_up_at,
+        arg_min(removed.changed_by, (removed.changed_at, removed.changed_by)) as fixed_up_by,
+        arg_min(removed.changed_by_pr, (removed.changed_at, removed.changed_by)) as fixed_up_by_pr
+    from removed
+    inner join merges on removed.repo = merges.repo and removed.landed_pr = merges.pr_number
     anti join reverts
-        on lines.repo = reverts.repo and origin.landed_pr = reverts.pr_number and lines.changed_by = reverts.landed_by
-    where
-        lines.lines_removed > 0
-        and later.landed_pr is distinct from origin.landed_pr
-        and lines.changed_at <= merges.merged_at + $window
+        on removed.repo = reverts.repo and removed.landed_pr = reverts.pr_number
+        and removed.changed_by = reverts.landed_by
+    where removed.changed_at <= merges.merged_at + $window
     group by merges.repo, merges.pr_number
 )
 select
