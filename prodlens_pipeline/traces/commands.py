@@ -26,6 +26,8 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 _TEST_TASK = re.compile(r"tests?(?:[:._-].*)?|.*[:._-]tests?", re.DOTALL)
 
 _BASH = Language(tree_sitter_bash.language())
+_ASCII_ONLY = bytes(range(128)) + b"." * 128
+"""Each byte of another character becomes one that is part of a word, and of no name."""
 _SUBSTITUTIONS = frozenset({"command_substitution", "process_substitution"})
 
 
@@ -200,14 +202,15 @@ def _describe(command: str, shells_left: int) -> Command:
 def _simple_commands(command: str) -> Iterator[tuple[list[str], bool]]:
     """Every simple command before the first syntax error: its words, and whether its output replaces a word."""
     source = command[:_LONGEST].replace("\0", "").encode("utf-8", "replace")
-    tree = Parser(_BASH).parse(source)
+    # The grammar asks C what class a character is of, which for an emoji reads outside of C's tables, and may crash.
+    tree = Parser(_BASH).parse(source.translate(_ASCII_ONLY))
     end = _first_error(tree, len(source))
     waiting = [(tree.root_node, False)]
     while waiting:
         node, substituted = waiting.pop()
         substituted = substituted or node.type in _SUBSTITUTIONS
         if node.type == "command" and node.end_byte <= end:
-            yield [_text(word) for word in _words(node)], substituted
+            yield [_text(word, source) for word in _words(node)], substituted
         waiting += [(child, substituted) for child in reversed(node.named_children)]
 
 
@@ -230,9 +233,9 @@ def _words(command: Node) -> Iterator[Node]:
         yield from command.children_by_field_name("argument")
 
 
-def _text(word: Node) -> str:
+def _text(word: Node, source: bytes) -> str:
     """The word as the shell would pass it, where it holds nothing to expand."""
-    text = (word.text or b"").decode("utf-8", "replace")
+    text = source[word.start_byte : word.end_byte].decode("utf-8", "replace")
     if word.type in ("word", "number"):
         return text.replace("\\\n", "").replace("\\", "")
     if word.type == "raw_string":

@@ -1,5 +1,8 @@
 """What a command line runs, read from the command lines that agents write."""
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -151,6 +154,18 @@ class TestHostileInput:
     @given(st.lists(WORDS, max_size=25).map(" ".join) | st.text(max_size=80))
     def test_it_never_raises(self, line: str) -> None:
         assert describe(line).program
+
+    def test_any_character_at_any_place(self) -> None:
+        """The grammar's scanner crashes on a character far beyond ASCII in every other process: so in several."""
+        places = ["${%s}", "${#%s}", "a=(%s", "<<%s", "$%s", "${$A%s", "${a%s", "{%s..", "((%s", "%s[[", "echo '%s'"]
+        lines = [place % chr(code) for code in range(0x10000, 0x110000, 0x4000) for place in places]
+        script = f"from prodlens_pipeline.traces.commands import describe\nfor line in {lines!r}: describe(line)"
+        processes = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(6)]
+        assert [process.wait() for process in processes] == [0] * 6
+
+    def test_other_letters_are_parts_of_words(self) -> None:
+        for line in ("/home/\xfc/bin/pytest -q", "bash -c 'echo \U0001f680 \xfc; pytest'", "A=\U0001f680 pytest"):
+            assert describe(line) == PYTEST
 
     @pytest.mark.parametrize(
         "line", ["(" * 5000, "bash -c 'bash -c " * 300, "$(" * 3000 + "pytest", "\udc80", "a" * 10**6]
