@@ -309,8 +309,8 @@ def replay_letters(
     from prodlens_pipeline.landing.dead_letters import replay
     from prodlens_pipeline.landing.redaction import Privacy, Redactor
     from prodlens_pipeline.traces.registry import formats
-    from prodlens_pipeline.warehouse.lake import Location, open_lake
     from prodlens_pipeline.warehouse.migrations import migrate
+    from prodlens_pipeline.warehouse.opening import Location, open_lake
 
     settings = _settings(config)
     redactor = Redactor.of(settings.redact)
@@ -352,8 +352,8 @@ def survey(
 ) -> None:
     """Answer a short survey about the assistants: on a terminal, or with the options."""
     from prodlens_pipeline.experience.collect import land_answer
-    from prodlens_pipeline.warehouse.lake import Location, open_lake
     from prodlens_pipeline.warehouse.migrations import migrate
+    from prodlens_pipeline.warehouse.opening import Location, open_lake
 
     settings = _settings(config)
     given = {"nps": nps, "satisfaction": satisfaction, "comment": comment, "developer": developer, "session": session}
@@ -444,7 +444,7 @@ def backup(
 ) -> None:
     """Copy the warehouse and the landing zone, while others go on writing."""
     from prodlens_pipeline.warehouse.backup import backup as back_up
-    from prodlens_pipeline.warehouse.lake import Location
+    from prodlens_pipeline.warehouse.opening import Location
 
     settings = _settings(config)
     done = back_up(Location.of(settings), settings.landing, folder.resolve())
@@ -457,7 +457,7 @@ def restore(
 ) -> None:
     """Bring a backup back to a project that has no warehouse."""
     from prodlens_pipeline.warehouse.backup import restore as bring_back
-    from prodlens_pipeline.warehouse.lake import Location
+    from prodlens_pipeline.warehouse.opening import Location
 
     settings = _settings(config)
     done = bring_back(folder.resolve(), Location.of(settings), settings.landing)
@@ -506,8 +506,8 @@ def forget(
 ) -> None:
     """Take one developer out of the landing zone, the warehouse and its snapshots, for good."""
     from prodlens_pipeline.forget import forget as take_out
-    from prodlens_pipeline.warehouse.lake import Location, open_lake
     from prodlens_pipeline.warehouse.migrations import migrate
+    from prodlens_pipeline.warehouse.opening import Location, open_lake
 
     settings = _settings(config)
     if not yes:
@@ -531,9 +531,9 @@ def forget(
 def metrics(config: Config = None) -> None:
     """Print the state of the pipeline in the text format of Prometheus."""
     from prodlens_pipeline.automation.exposition import exposition, families
-    from prodlens_pipeline.warehouse.lake import Location
     from prodlens_pipeline.warehouse.maintenance import disk_use
     from prodlens_pipeline.warehouse.migrations import require_newest
+    from prodlens_pipeline.warehouse.opening import Location
 
     settings = _settings(config)
     disk = disk_use(Location.of(settings), settings.landing)
@@ -624,7 +624,7 @@ def _post_report(
 
 @contextmanager
 def _reading(settings: Settings, as_of: str | None = None) -> Iterator[Lake]:
-    from prodlens_pipeline.warehouse.lake import Location, open_lake
+    from prodlens_pipeline.warehouse.opening import Location, open_lake
 
     location, snapshot = Location.of(settings), None
     if as_of is not None:

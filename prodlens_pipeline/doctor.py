@@ -23,7 +23,8 @@ from prodlens_pipeline.settings import GitHubRepository, Settings
 from prodlens_pipeline.traces.collect import files_of
 from prodlens_pipeline.traces.registry import formats
 from prodlens_pipeline.warehouse.errors import NoWarehouseYetError, WarehouseError
-from prodlens_pipeline.warehouse.lake import Lake, Location, open_lake
+from prodlens_pipeline.warehouse.lake import Lake
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 
 _SECONDS = 10
 

@@ -22,8 +22,9 @@ from prodlens_pipeline.landing.rewriting import Judge, Stored, enter, make_stale
 from prodlens_pipeline.settings import Settings
 from prodlens_pipeline.traces.registry import formats
 from prodlens_pipeline.warehouse.contracts import quoted
-from prodlens_pipeline.warehouse.lake import LAKE, Lake, Location
+from prodlens_pipeline.warehouse.lake import LAKE, Lake
 from prodlens_pipeline.warehouse.maintenance import compact
+from prodlens_pipeline.warehouse.opening import Location
 
 REPLACED = "forgotten"
 _METADATA = f"__ducklake_metadata_{LAKE}"

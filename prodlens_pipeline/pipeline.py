@@ -20,8 +20,9 @@ from prodlens_pipeline.definitions import build_defs
 from prodlens_pipeline.partitions import range_tags
 from prodlens_pipeline.settings import Settings
 from prodlens_pipeline.warehouse.errors import WarehouseError
-from prodlens_pipeline.warehouse.lake import Lake, Location, open_lake
+from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline.warehouse.migrations import migrate
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline.warehouse.windows import Window, ranges
 
 LAST_DAILY_TABLE = "marts.daily_developer"

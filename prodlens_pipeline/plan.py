@@ -11,7 +11,7 @@ from prodlens_pipeline.settings import GitHubRepository, Settings
 from prodlens_pipeline.traces.collect import files_of
 from prodlens_pipeline.traces.registry import configured, formats
 from prodlens_pipeline.warehouse.errors import WarehouseError
-from prodlens_pipeline.warehouse.lake import Location, open_lake
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 
 
 def plan_table(settings: Settings) -> Table:

@@ -37,9 +37,10 @@ from prodlens_pipeline.traces.collect import collect_traces
 from prodlens_pipeline.traces.prices import PRICES
 from prodlens_pipeline.traces.registry import configured
 from prodlens_pipeline.warehouse.contracts import Contract
-from prodlens_pipeline.warehouse.lake import LAKE, Lake, Query, Stamp, open_lake
+from prodlens_pipeline.warehouse.lake import LAKE, Lake, Query, Stamp
 from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline.warehouse.models import SqlModel, load_models
+from prodlens_pipeline.warehouse.opening import open_lake
 from prodlens_pipeline.warehouse.windows import Window
 from prodlens_pipeline_tests.places import is_cluster, temporary_location, warehouse_of
 

@@ -17,7 +17,7 @@ import yaml
 
 from prodlens_pipeline.settings import CONFIG_NAME, WarehouseSettings
 from prodlens_pipeline.warehouse.errors import NoWarehouseYetError
-from prodlens_pipeline.warehouse.lake import Location, open_lake
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline_tests.servers import PostgreSQL, postgresql_server, s3_server
 
 KEYS = {"AWS_ACCESS_KEY_ID": "lens", "AWS_SECRET_ACCESS_KEY": "it's/a+secret"}

@@ -14,7 +14,7 @@ from prodlens_pipeline.demo import prepare, verdict
 from prodlens_pipeline.settings import load_settings
 from prodlens_pipeline.simulation.team import Team, simulate
 from prodlens_pipeline.simulation.write import write
-from prodlens_pipeline.warehouse.lake import Location, open_lake
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline_tests.places import on_place
 
 ANSI = re.compile(r"\x1b\[")

@@ -17,7 +17,8 @@ from prodlens_pipeline.definitions import build_assets
 from prodlens_pipeline.partitions import range_tags
 from prodlens_pipeline.settings import Settings
 from prodlens_pipeline.traces.assets import SHAPES
-from prodlens_pipeline.warehouse.lake import Lake, Location, open_lake
+from prodlens_pipeline.warehouse.lake import Lake
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline.warehouse.resource import Warehouse
 from prodlens_pipeline.warehouse.windows import Window
 from prodlens_pipeline_tests.pipeline import (

@@ -6,8 +6,8 @@ import zstandard
 
 from prodlens_pipeline.forget import Person, forget
 from prodlens_pipeline.landing.manifest import positions
-from prodlens_pipeline.warehouse.lake import Location, open_lake
 from prodlens_pipeline.warehouse.migrations import migrate
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline_tests.pipeline import (
     Clone,
     append_lines,

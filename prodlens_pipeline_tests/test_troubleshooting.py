@@ -6,8 +6,8 @@ from filelock import FileLock
 from prodlens_pipeline.pipeline import dagster_instance
 from prodlens_pipeline.warehouse import lake as lakes
 from prodlens_pipeline.warehouse.errors import WarehouseError
-from prodlens_pipeline.warehouse.lake import Location, open_lake
 from prodlens_pipeline.warehouse.migrations import migrate
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline_tests.pipeline import settings_for
 
 

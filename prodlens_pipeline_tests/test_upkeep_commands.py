@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 
 from prodlens_pipeline.cli import app
 from prodlens_pipeline.warehouse.errors import WarehouseError
-from prodlens_pipeline.warehouse.lake import Location, open_lake
 from prodlens_pipeline.warehouse.maintenance import note_retired
 from prodlens_pipeline.warehouse.migrations import migrate
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline_tests.pipeline import models, settings_for
 from prodlens_pipeline_tests.places import write_config
 

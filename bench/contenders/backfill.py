@@ -32,9 +32,10 @@ from prodlens_pipeline.traces.collect import collect_traces
 from prodlens_pipeline.traces.prices import PRICES
 from prodlens_pipeline.traces.registry import configured
 from prodlens_pipeline.warehouse.contracts import Contract
-from prodlens_pipeline.warehouse.lake import LAKE, SCHEMAS, Lake, Location, Query, open_lake
+from prodlens_pipeline.warehouse.lake import LAKE, SCHEMAS, Lake, Query
 from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline.warehouse.models import SqlModel, load_models
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline.warehouse.windows import Window
 
 Way = Callable[[Settings, Sequence[Window]], int]

@@ -19,9 +19,10 @@ from prodlens_pipeline.traces.assets import SHAPES, common_query, price_rows, ra
 from prodlens_pipeline.traces.collect import collect_traces
 from prodlens_pipeline.traces.prices import PRICES
 from prodlens_pipeline.traces.registry import configured
-from prodlens_pipeline.warehouse.lake import Lake, Location, Query, Stamp, open_lake
+from prodlens_pipeline.warehouse.lake import Lake, Query, Stamp
 from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline.warehouse.models import load_models
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline.warehouse.stretches import Stretches
 from prodlens_pipeline.warehouse.windows import Window
 

@@ -23,8 +23,9 @@ from prodlens_pipeline.automation.staleness import (
 from prodlens_pipeline.partitions import range_tags
 from prodlens_pipeline.settings import Settings
 from prodlens_pipeline.warehouse.errors import NoWarehouseYetError
-from prodlens_pipeline.warehouse.lake import Lake, Location, open_lake
+from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline.warehouse.migrations import current_version
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline.warehouse.windows import Window, ranges
 
 ASKED_BY = "prodlens/asked_by"

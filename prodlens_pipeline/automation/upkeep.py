@@ -19,9 +19,9 @@ from prodlens_pipeline.settings import Settings
 from prodlens_pipeline.traces.assets import SHAPES, raw_contracts
 from prodlens_pipeline.traces.registry import formats
 from prodlens_pipeline.warehouse.assets import POOL
-from prodlens_pipeline.warehouse.lake import Location, open_lake
 from prodlens_pipeline.warehouse.maintenance import Compacted, compact, disk_use, retire_rows
 from prodlens_pipeline.warehouse.migrations import migrate
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline.warehouse.run_locks import held
 
 DETAILS = ("core.tool_calls", "core.session_turns", "core.file_access", "core.test_runs", "core.spans")

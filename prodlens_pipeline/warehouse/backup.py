@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prodlens_pipeline.warehouse.errors import WarehouseError
-from prodlens_pipeline.warehouse.lake import LAKE, Location, open_lake
+from prodlens_pipeline.warehouse.lake import LAKE
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 
 _DATA, _LANDING = "lake", "landing"
 

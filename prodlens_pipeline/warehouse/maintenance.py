@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from prodlens_pipeline.warehouse.contracts import quoted_name
-from prodlens_pipeline.warehouse.lake import LAKE, Lake, Location
+from prodlens_pipeline.warehouse.lake import LAKE, Lake
+from prodlens_pipeline.warehouse.opening import Location
 
 LONGEST_READ = timedelta(hours=1)
 """A file that was replaced stays for those who are reading it."""

@@ -1,8 +1,8 @@
 """Access to an S3-compatible store, for one connection.
 
 Belongs here: reading credentials from the environment and handing them to DuckDB. Does not: which data lies where
-(`lake.py`). Credentials live in the connection's memory only: they are never part of a statement's text, of an error,
-or of a file.
+(`opening.py`). Credentials live in the connection's memory only: they are never part of a statement's text, of an
+error, or of a file.
 """
 
 import os

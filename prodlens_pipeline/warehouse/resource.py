@@ -12,8 +12,9 @@ from pydantic import PrivateAttr
 from prodlens_pipeline.settings import Settings
 from prodlens_pipeline.warehouse.config_history import record_configuration
 from prodlens_pipeline.warehouse.contracts import Contract
-from prodlens_pipeline.warehouse.lake import Lake, Location, Stamp, open_lake
+from prodlens_pipeline.warehouse.lake import Lake, Stamp
 from prodlens_pipeline.warehouse.migrations import migrate
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline.warehouse.retired import RetiredDays
 from prodlens_pipeline.warehouse.run_locks import held
 from prodlens_pipeline.warehouse.stretches import Stretches

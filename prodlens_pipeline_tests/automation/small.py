@@ -24,8 +24,9 @@ from prodlens_pipeline.partitions import daily_partitions, range_tags
 from prodlens_pipeline.settings import Settings
 from prodlens_pipeline.warehouse.assets import asset_key, table_asset
 from prodlens_pipeline.warehouse.contracts import Check, Column, Contract
-from prodlens_pipeline.warehouse.lake import Lake, Location, Query, open_lake
+from prodlens_pipeline.warehouse.lake import Lake, Query
 from prodlens_pipeline.warehouse.migrations import migrate
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline.warehouse.resource import Warehouse
 from prodlens_pipeline.warehouse.windows import Window
 from prodlens_pipeline_tests.landing.notes import NOTES, SOURCE, Note

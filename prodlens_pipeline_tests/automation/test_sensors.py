@@ -7,7 +7,7 @@ from prodlens_pipeline.automation import sensors as rules
 from prodlens_pipeline.automation.claims import UNFINISHED, days_of
 from prodlens_pipeline.partitions import range_tags
 from prodlens_pipeline.settings import WarehouseSettings
-from prodlens_pipeline.warehouse.lake import Location, open_lake
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline_tests.automation.small import TODAY, Project, ago, span
 from prodlens_pipeline_tests.servers import postgresql_server
 

@@ -7,9 +7,9 @@ from prodlens_pipeline.automation.claims import days_of
 from prodlens_pipeline.automation.upkeep import DETAILS, landed_tables, maintain
 from prodlens_pipeline.landing.retention import delete_strays, drop_chunks
 from prodlens_pipeline.settings import Retention
-from prodlens_pipeline.warehouse.lake import Location, open_lake
 from prodlens_pipeline.warehouse.maintenance import retire_rows
 from prodlens_pipeline.warehouse.migrations import migrate
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline_tests.automation.small import ago, span
 from prodlens_pipeline_tests.automation.test_sensors import collected, tick
 from prodlens_pipeline_tests.pipeline import (

@@ -14,8 +14,9 @@ from prodlens_pipeline.experience.answers import AnswerWithComment
 from prodlens_pipeline.experience.retention import drop_answers
 from prodlens_pipeline.forget import forget
 from prodlens_pipeline.landing.readers import open_source
-from prodlens_pipeline.warehouse.lake import Lake, Location, open_lake
+from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline.warehouse.migrations import migrate
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline_tests.experience.surveys import answer, make_responses, surveyed, write_csv
 from prodlens_pipeline_tests.pipeline import append_lines, day, lake_in_memory, settings_for, write_lines
 from prodlens_pipeline_tests.test_forget import content_of

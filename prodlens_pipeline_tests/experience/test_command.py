@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from prodlens_pipeline.cli import app
 from prodlens_pipeline.settings import load_settings
-from prodlens_pipeline.warehouse.lake import Location, open_lake
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline_tests.experience.surveys import make_responses
 from prodlens_pipeline_tests.places import write_config
 

@@ -21,7 +21,8 @@ from prodlens_pipeline.automation.claims import UNFINISHED
 from prodlens_pipeline.automation.staleness import DailyTables, unmade_days
 from prodlens_pipeline.definitions import build_assets
 from prodlens_pipeline.settings import Settings
-from prodlens_pipeline.warehouse.lake import LAKE, Location, open_lake
+from prodlens_pipeline.warehouse.lake import LAKE
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline.warehouse.windows import Window
 
 ROOT = Path(__file__).parents[2]

@@ -22,7 +22,7 @@ from prodlens_pipeline import pipeline
 from prodlens_pipeline.settings import load_settings
 from prodlens_pipeline.simulation.team import Team, simulate
 from prodlens_pipeline.simulation.write import write
-from prodlens_pipeline.warehouse.lake import Location, open_lake
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline_tests.delivery.github.conftest import served
 from prodlens_pipeline_tests.delivery.github.fake import Hub
 from prodlens_pipeline_tests.delivery.github.test_models import course

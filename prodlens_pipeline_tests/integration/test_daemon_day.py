@@ -23,7 +23,7 @@ from prodlens_pipeline.automation.claims import UNFINISHED
 from prodlens_pipeline.automation.staleness import DailyTables
 from prodlens_pipeline.definitions import build_assets
 from prodlens_pipeline.settings import Settings, load_settings
-from prodlens_pipeline.warehouse.lake import Location, open_lake
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline_tests.integration.moved_clock import MovedClock
 from prodlens_pipeline_tests.integration.processes import Processes, Watched
 from prodlens_pipeline_tests.integration.test_day import WEDNESDAY, bytes_in, days_behind, held_back, team_in

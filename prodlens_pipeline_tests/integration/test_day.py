@@ -24,7 +24,7 @@ from prodlens_pipeline.pipeline import dagster_instance
 from prodlens_pipeline.settings import Settings, load_settings
 from prodlens_pipeline.simulation.team import Team, simulate
 from prodlens_pipeline.simulation.write import write
-from prodlens_pipeline.warehouse.lake import Location, open_lake
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline.warehouse.windows import Window
 
 pytestmark = pytest.mark.integration

@@ -7,8 +7,9 @@ from prodlens_pipeline.landing.collector import find_files
 from prodlens_pipeline.landing.manifest import chunk_paths
 from prodlens_pipeline.landing.records import read_chunks
 from prodlens_pipeline.warehouse.contracts import Column, Contract
-from prodlens_pipeline.warehouse.lake import Location, Query, Stamp, open_lake
+from prodlens_pipeline.warehouse.lake import Query, Stamp
 from prodlens_pipeline.warehouse.migrations import migrate
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline.warehouse.windows import Window
 from prodlens_pipeline_tests.landing.notes import NOTES, Note, land
 from prodlens_pipeline_tests.pipeline import day

@@ -11,8 +11,9 @@ from typer.testing import CliRunner, Result
 from prodlens_pipeline.cli import app
 from prodlens_pipeline.landing.assets import Landing, landing_asset
 from prodlens_pipeline.settings import load_settings
-from prodlens_pipeline.warehouse.lake import Lake, Location, open_lake
+from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline.warehouse.migrations import migrate
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline.warehouse.resource import Warehouse
 from prodlens_pipeline_tests.landing.notes import SOURCE, land, note, text_of
 from prodlens_pipeline_tests.pipeline import collect_all, gateway_line, settings_for, write_lines

@@ -5,7 +5,7 @@ import random
 import time
 from pathlib import Path
 
-from prodlens_pipeline.warehouse.lake import open_lake
+from prodlens_pipeline.warehouse.opening import open_lake
 from prodlens_pipeline_tests.landing.crashes import TABLE, collect_and_write
 from prodlens_pipeline_tests.landing.notes import letters, note, sums, text_of
 from prodlens_pipeline_tests.places import location_of

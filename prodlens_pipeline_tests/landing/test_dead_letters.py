@@ -13,8 +13,9 @@ from prodlens_pipeline.landing.manifest import DeadLetter
 from prodlens_pipeline.landing.records import Format
 from prodlens_pipeline.landing.redaction import Privacy
 from prodlens_pipeline.landing.texts import read_texts
-from prodlens_pipeline.warehouse.lake import Lake, open_lake
+from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline.warehouse.migrations import migrate
+from prodlens_pipeline.warehouse.opening import open_lake
 from prodlens_pipeline_tests.landing.notes import (
     LISTS,
     NOTES,

@@ -6,8 +6,8 @@ import pytest
 from prodlens_pipeline.metrics.daily import daily_values
 from prodlens_pipeline.metrics.evaluate import Selection, effective_metrics, scorecard
 from prodlens_pipeline.metrics.registry import METRICS, Metric
-from prodlens_pipeline.warehouse.lake import open_lake
 from prodlens_pipeline.warehouse.migrations import migrate
+from prodlens_pipeline.warehouse.opening import open_lake
 from prodlens_pipeline.warehouse.windows import Window
 from prodlens_pipeline_tests.places import location_of
 

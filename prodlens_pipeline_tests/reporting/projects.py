@@ -11,9 +11,10 @@ import polars as pl
 
 from prodlens_pipeline.reporting.data import Report, read_report
 from prodlens_pipeline.settings import Settings, Team
-from prodlens_pipeline.warehouse.lake import Lake, Location, open_lake
+from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline.warehouse.models import SqlModel
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline.warehouse.windows import Window
 from prodlens_pipeline_tests.places import warehouse_of
 

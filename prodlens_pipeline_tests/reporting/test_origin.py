@@ -12,8 +12,9 @@ from prodlens_pipeline.reporting.errors import ReportError
 from prodlens_pipeline.reporting.headline import caveats
 from prodlens_pipeline.reporting.origin import git_commit, resolve_snapshot
 from prodlens_pipeline.reporting.output import render, write_csv
-from prodlens_pipeline.warehouse.lake import Lake, Location, open_lake
+from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline.warehouse.models import SqlModel
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline_tests.reporting.projects import Project, Work, fill, insert, opened, refuse, sessions, working
 
 

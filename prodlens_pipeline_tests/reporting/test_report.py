@@ -18,8 +18,8 @@ from prodlens_pipeline.reporting.glossary import BY_HEADER
 from prodlens_pipeline.reporting.headline import caveats, headline
 from prodlens_pipeline.reporting.html import render_html
 from prodlens_pipeline.reporting.tables import pair_table, repository_table
-from prodlens_pipeline.warehouse.lake import Location, open_lake
 from prodlens_pipeline.warehouse.models import SqlModel
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline_tests.reporting.projects import (
     Project,
     Work,

@@ -7,8 +7,9 @@ import duckdb
 import pytest
 import zstandard
 
-from prodlens_pipeline.warehouse.lake import Lake, Location, open_lake
+from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline.warehouse.migrations import migrate
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline_tests.pipeline import (
     Line,
     answer,

@@ -11,8 +11,8 @@ import pytest
 import zstandard
 
 from prodlens_pipeline.traces.registry import formats
-from prodlens_pipeline.warehouse.lake import Location, open_lake
 from prodlens_pipeline.warehouse.migrations import migrate
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline_tests.pipeline import (
     Line,
     answer,

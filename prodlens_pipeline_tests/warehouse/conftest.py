@@ -8,8 +8,9 @@ from uuid import uuid4
 import pytest
 
 from prodlens_pipeline.warehouse.contracts import Column, Contract
-from prodlens_pipeline.warehouse.lake import Lake, Location, Stamp, open_lake
+from prodlens_pipeline.warehouse.lake import Lake, Stamp
 from prodlens_pipeline.warehouse.migrations import migrate
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline.warehouse.windows import Window
 from prodlens_pipeline_tests.places import BUCKET, hand_over_keys, location_of
 from prodlens_pipeline_tests.servers import postgresql_server, s3_server

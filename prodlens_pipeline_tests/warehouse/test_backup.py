@@ -9,8 +9,8 @@ from prodlens_pipeline.landing.manifest import chunk_paths
 from prodlens_pipeline.warehouse.backup import backup, restore
 from prodlens_pipeline.warehouse.errors import WarehouseError
 from prodlens_pipeline.warehouse.export import export
-from prodlens_pipeline.warehouse.lake import Location, open_lake
 from prodlens_pipeline.warehouse.migrations import migrate
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline_tests.landing.notes import land, names, note, text_of
 from prodlens_pipeline_tests.warehouse.conftest import EVENTS, STAMP, on, window
 

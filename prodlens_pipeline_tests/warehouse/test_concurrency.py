@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from prodlens_pipeline.warehouse.lake import Location, Query, open_lake
+from prodlens_pipeline.warehouse.lake import Query
 from prodlens_pipeline.warehouse.migrations import migrate, read_migrations
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline_tests.warehouse.conftest import EVENTS, STAMP, on, window
 
 ROUNDS = 5

@@ -6,8 +6,9 @@ import dagster as dg
 
 from prodlens_pipeline.settings import load_settings
 from prodlens_pipeline.warehouse.config_history import configuration_history, record_configuration
-from prodlens_pipeline.warehouse.lake import Lake, Location, open_lake
+from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline.warehouse.migrations import migrate, read_migrations
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline.warehouse.resource import Warehouse
 from prodlens_pipeline_tests.pipeline import lake_in_memory
 from prodlens_pipeline_tests.places import write_config

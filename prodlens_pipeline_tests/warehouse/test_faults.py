@@ -24,8 +24,9 @@ import requests
 
 from prodlens_pipeline.warehouse import retries
 from prodlens_pipeline.warehouse.assets import table_asset
-from prodlens_pipeline.warehouse.lake import Lake, Location, Query, open_lake
+from prodlens_pipeline.warehouse.lake import Lake, Query
 from prodlens_pipeline.warehouse.migrations import migrate
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline.warehouse.resource import Warehouse
 from prodlens_pipeline.warehouse.retries import may_pass
 from prodlens_pipeline_tests.servers import postgresql_server

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from prodlens_pipeline.warehouse.contracts import Column, Contract
 from prodlens_pipeline.warehouse.errors import WarehouseError
-from prodlens_pipeline.warehouse.lake import Lake, Location, Query, WriteResult, open_lake
+from prodlens_pipeline.warehouse.lake import Lake, Query, WriteResult
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline.warehouse.windows import Window
 from prodlens_pipeline_tests.warehouse.conftest import EVENTS, PLAIN, STAMP, data_files, on, window
 
@@ -375,7 +376,7 @@ def test_extensions_come_from_the_wheels_and_nothing_is_left_in_the_users_home(t
         def refuse(*_):
             raise OSError("no network")
         socket.create_connection = socket.getaddrinfo = refuse
-        from prodlens_pipeline.warehouse.lake import Location, open_lake
+        from prodlens_pipeline.warehouse.opening import Location, open_lake
         home = Path({str(home)!r})
         for _ in range(2):
             with open_lake(Location(home, "sqlite", home / "lake")) as lake:
@@ -396,7 +397,8 @@ CRASHING = """
 import sys
 from datetime import date, timedelta
 from pathlib import Path
-from prodlens_pipeline.warehouse.lake import Location, Query, open_lake
+from prodlens_pipeline.warehouse.lake import Query
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline_tests.warehouse.conftest import EVENTS, STAMP, window
 
 home, catalog, data = sys.argv[1:]

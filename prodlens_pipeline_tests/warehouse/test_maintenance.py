@@ -4,8 +4,8 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from prodlens_pipeline.warehouse.lake import open_lake
 from prodlens_pipeline.warehouse.maintenance import compact, disk_use, note_retired, retire_rows
+from prodlens_pipeline.warehouse.opening import open_lake
 from prodlens_pipeline.warehouse.retired import Input, RetiredDays
 from prodlens_pipeline_tests.warehouse.conftest import EVENTS, STAMP, data_files, on, window
 

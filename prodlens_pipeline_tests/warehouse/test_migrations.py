@@ -5,7 +5,7 @@ import duckdb
 import pytest
 
 from prodlens_pipeline.warehouse.errors import WarehouseError
-from prodlens_pipeline.warehouse.lake import Lake, Location, open_lake
+from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline.warehouse.migrations import (
     FOLDER,
     Migration,
@@ -14,6 +14,7 @@ from prodlens_pipeline.warehouse.migrations import (
     read_migrations,
     require_newest,
 )
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 
 ONE = Migration(1, "one", "create table ops.one (a integer);", "drop table ops.one;")
 TWO = Migration(

@@ -15,9 +15,10 @@ from prodlens_pipeline.settings import Settings
 from prodlens_pipeline.warehouse import resource, stretches
 from prodlens_pipeline.warehouse.assets import asset_key, column_schema, sql_model_assets, table_asset
 from prodlens_pipeline.warehouse.contracts import Contract
-from prodlens_pipeline.warehouse.lake import Lake, Location, Query, open_lake
+from prodlens_pipeline.warehouse.lake import Lake, Query
 from prodlens_pipeline.warehouse.migrations import migrate
 from prodlens_pipeline.warehouse.models import load_models
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline.warehouse.resource import Warehouse
 from prodlens_pipeline.warehouse.windows import Window
 from prodlens_pipeline_tests.warehouse.conftest import EVENTS, PLAIN, START, on, window

@@ -11,9 +11,10 @@ import pytest
 from prodlens_pipeline.settings import Settings
 from prodlens_pipeline.warehouse.backup import backup
 from prodlens_pipeline.warehouse.errors import WarehouseError
-from prodlens_pipeline.warehouse.lake import Lake, Location, Query, WriteResult, open_lake
+from prodlens_pipeline.warehouse.lake import Lake, Query, WriteResult
 from prodlens_pipeline.warehouse.maintenance import compact, disk_use
 from prodlens_pipeline.warehouse.migrations import migrate
+from prodlens_pipeline.warehouse.opening import Location, open_lake
 from prodlens_pipeline.warehouse.resource import Warehouse
 from prodlens_pipeline.warehouse.retries import may_pass
 from prodlens_pipeline_tests.warehouse.conftest import EVENTS, STAMP, window
