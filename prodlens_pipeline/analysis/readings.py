@@ -112,9 +112,9 @@ def read_panel(row: dict[str, Any]) -> str:
         return flag + _placebo(driver, outcome, row["lag"], significant=row["q_value"] < SIGNIFICANT)
     if row["q_value"] < SIGNIFICANT:
         return (
-            f"{flag}A typical step up in a developer's {driver} goes with {_more(row, row['slope'], outcome)} by that "
-            f"developer {_when(row['lag'])}, compared with the same developer's other days and with colleagues on the "
-            "same day."
+            f"{flag}A typical step up in a developer's {driver}, from a quiet day to a busy one, goes with "
+            f"{_more(row, row['slope'], outcome)} by that developer {_when(row['lag'])}, compared with the same "
+            "developer's other days and with colleagues on the same day."
         )
     return f"{flag}No association seen {_when(row['lag'])}{_panel_sight(row)}"
 
@@ -184,7 +184,8 @@ def _association(row: dict[str, Any]) -> str:
     outcome = label(row["outcome"])
     size = _more(row, row["pearson_r"], outcome)
     correlation = "" if row["effect"] is not None else f" (correlation {row['pearson_r']:.2f})"
-    return f"A typical step up in {label(row['driver'])} goes with {size}{correlation} {_when(row['lag'])}."
+    step = f"A typical step up in {label(row['driver'])}, from a quiet day to a busy one,"
+    return f"{step} goes with {size}{correlation} {_when(row['lag'])}."
 
 
 def _more(row: dict[str, Any], sign: float, outcome: str) -> str:

@@ -122,7 +122,9 @@ def _print_experience(experience: Experience, console: Console) -> None:
     for sentence in experience.sentences:
         console.print(_item("-", sentence))
     if len(table.rows) > 1:
-        console.print(_as_grid(replace(table, title=""), console, hide=("Passives", "Satisfied (n)")))
+        untitled = replace(table, title="")
+        spare = ("Detractors", "Promoters")
+        console.print(_as_grid(untitled, console, hide=("Passives", "Satisfied (n)"), spare=spare))
 
 
 def _print_trends(figures: Figures, console: Console) -> None:
@@ -130,7 +132,7 @@ def _print_trends(figures: Figures, console: Console) -> None:
     if series.rows.is_empty():
         return
     bars = ASCII_BARS if console.options.ascii_only else BARS
-    grid = _grid(f"Trends by {series.period}, each from 0 to its largest")
+    grid = _grid(f"Trends by {series.period} (whole ones only), each row from 0 to its own largest")
     span = f"{series.rows['day'][0]} to {series.rows['day'][-1]}"
     for name in ("Series", span, "Least", "Most", "Total"):
         grid.add_column(name, justify="left" if name in ("Series", span) else "right", no_wrap=True)
@@ -165,10 +167,13 @@ def _print_associations(figures: Figures, console: Console) -> None:
         )
     else:
         console.print(_item("-", unseen(figures)))
+    if figures.panel is not None:
+        console.print(_item("-", "The table above leads: what happens to everybody at once cannot feign its findings."))
     results = ", ".join(f"{count} {result}" for result, count in tables.results(figures).items())
     every = f"Of {counted(figures.pairs.height, 'pair')} of AI use and delivery: {results}. The HTML report shows all."
     console.print(_item("-", every))
-    console.print(_item("-", family(figures), style="dim"))
+    if claimed or (figures.panel is not None and figures.panel.claims.height):
+        console.print(_item("-", family(figures), style="dim"))
 
 
 def _print_panel(panel: Panel, console: Console) -> None:

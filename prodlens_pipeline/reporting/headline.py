@@ -140,9 +140,13 @@ def family(figures: Figures) -> str:
     """How to read the table of pairs."""
     tested = figures.associations.filter(~pl.col("is_placebo") & pl.col("q_value").is_not_null()).height
     return (
-        f"Each row is the lag (in working days) with the smallest p among {counted(tested, 'comparison')}; q accounts "
-        "for all of them. r compares what a day brings beyond its weekday, the trend and the days before. A typical "
-        "step up is one interquartile range. An association does not tell what brings what about."
+        "How to read it: a typical step up is from a quiet day to a busy one; a quarter of the days lie below it, and "
+        "a quarter above (the interquartile range). The 95% interval holds the values that fit the data. Of findings "
+        "with a q below 0.05, at most one in twenty is expected to be a false alarm, with all "
+        f"{counted(tested, 'comparison')} in mind: these are called significant, which says that they are more than "
+        "chance, not that they are large. Lag is how many working days after the AI use; each row shows the one that "
+        "stands out most. Days are compared beyond their weekday, the trend and the days before; n counts pairs of "
+        "them. An association does not tell what brings what about."
     )
 
 
