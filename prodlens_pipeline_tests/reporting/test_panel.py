@@ -62,9 +62,10 @@ def test_placebos_and_what_a_check_refutes_are_not_claimed() -> None:
 def test_the_panel_leads_the_team(association: Report) -> None:
     first = headline(with_panel(association, row(**FOUND)))[0]
     assert first == (
-        "A typical step up in a developer's AI sessions, from a quiet day to a busy one, goes with 20% more commits (95% "
-        "interval +10% to +30%) by that developer 1 working day later, compared with the same developer's other days and "
-        "with colleagues on the same day (12 developers, 700 days of theirs, q = 0.001; an association, not a proof)."
+        "A typical step up in a developer's AI sessions, from a quiet day to a busy one, goes with 20% more commits "
+        "(95% interval +10% to +30%) by that developer 1 working day later, compared with the same developer's other "
+        "days and with colleagues on the same day (12 developers, 700 days of theirs, q = 0.001; an association, not "
+        "a proof)."
     )
 
 
