@@ -96,10 +96,8 @@ class _Page(HTMLParser):
 
 def test_an_association_leads_with_its_sample_and_interval(association: Report) -> None:
     first = headline(association)[0]
-    assert re.search(
-        r"AI sessions, from a quiet day to a busy one, goes with \d+% more commits \(95% interval .*\) 1 working day later",
-        first,
-    )
+    step = "AI sessions, from a quiet day to a busy one,"
+    assert re.search(rf"{step} goes with \d+% more commits \(95% interval .*\) 1 working day later", first)
     assert re.search(r"n = 5\d pairs of days, q < 0\.001", first)
 
 
