@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+from filelock import FileLock
 from sqlalchemy.exc import OperationalError
 
 from prodlens_pipeline.automation.claims import give_up_abandoned
@@ -74,10 +75,21 @@ OnStep = Callable[[str, int, int], None]
 def dagster_environment(settings: Settings) -> dict[str, str]:
     """The environment in which Dagster keeps to the project's own home, which is made where it does not exist yet."""
     home = settings.home / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
-        shutil.copy(DAGSTER_YAML, home / "dagster.yaml")
+        _create_home(home)
     return {"DAGSTER_HOME": str(home), "DAGSTER_EVENT_BATCH_SIZE": EVENT_BATCH_SIZE}
+
+
+def _create_home(home: Path) -> None:
+    """By one process: of several that create Dagster's tables each notes a version, and nobody can open them then."""
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ["DAGSTER_HOME"] = str(home)  # by which the file tells where the tables lie
+    with FileLock(home / "creating.lock"):
+        if (home / "dagster.yaml").exists():
+            return
+        unfinished = Path(shutil.copy(DAGSTER_YAML, home / "creating.yaml"))
+        with dg.DagsterInstance.from_config(str(home), unfinished.name):
+            unfinished.rename(home / "dagster.yaml")
 
 
 @contextmanager

@@ -81,7 +81,7 @@ def write_raw(lake: Lake, settings: Settings, window: Window) -> None:
     """The raw tables of the configured formats."""
     used = configured(settings)
     for contract in raw_contracts(used):
-        for part in Stretches(lake).of([window]):
+        for part in Stretches(lake).of([window], contract):
             lake.overwrite(contract, part, raw_query(contract, used, lake, settings.landing, part), STAMP)
 
 
@@ -91,7 +91,7 @@ def write_calls(lake: Lake, settings: Settings, window: Window) -> None:
     for contract, rows in CONFIG_TABLES:
         lake.overwrite(contract, None, rows(settings), STAMP)
     calls = next(iter(SHAPES))
-    parts = Stretches(lake).of([window])
+    parts = Stretches(lake).of([window], calls)
     for part in parts:
         lake.overwrite(calls, part, common_query(calls, used, part), STAMP)
     lake.overwrite(PRICES, None, price_rows(lake), STAMP)

@@ -86,7 +86,7 @@ def table_asset(
     def materialise(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[Event]:
         window = run_window(context) if contract.partitioned else None
         makeable = warehouse.retired.makeable(window, inputs) if window else []
-        parts = warehouse.stretches.of(makeable) if window else [None]
+        parts = warehouse.stretches.of(makeable, contract) if window else [None]
         stamp = warehouse.stamp(context, code_version)
         results = []
         for part in parts:

@@ -7,11 +7,14 @@ DuckDB holds what it groups until a table is stored: without this, a first run o
 from collections.abc import Iterable
 from datetime import date
 
+from prodlens_pipeline.warehouse.contracts import Contract
 from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline.warehouse.windows import Window
 
 RECORDS = 50_000
 """Landed records that are made into a table at once: some hundreds of MiB. A day with more is made alone."""
+RECORDS_READ = 500_000
+"""The same of a raw table, whose rows are not grouped: a chunk with many days is read once for each stretch of them."""
 
 
 class Stretches:
@@ -21,17 +24,18 @@ class Stretches:
         self._lake = lake
         self._by_day: dict[date, float] | None = None
 
-    def of(self, windows: Iterable[Window]) -> list[Window]:
-        """The same days as `windows`, in windows of consecutive days with at most `RECORDS` records."""
-        return [stretch for window in windows for stretch in self._cut(window)]
+    def of(self, windows: Iterable[Window], contract: Contract) -> list[Window]:
+        """The same days as `windows`, in windows of consecutive days with no more records than `contract` takes."""
+        most = RECORDS_READ if contract.schema == "raw" else RECORDS
+        return [stretch for window in windows for stretch in self._cut(window, most)]
 
-    def _cut(self, window: Window) -> list[Window]:
+    def _cut(self, window: Window, most: int) -> list[Window]:
         if len(window.days) == 1:
             return [window]
         starts, records = [window.start], 0.0
         for day in window.days:
             landed = self._landed().get(day, 0.0)
-            if records and records + landed > RECORDS:
+            if records and records + landed > most:
                 starts.append(day)
                 records = 0.0
             records += landed

@@ -1,6 +1,7 @@
 """A window is made in stretches of so many records, whatever the days hold."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -14,6 +15,7 @@ from prodlens_pipeline.warehouse.lake import Lake
 from prodlens_pipeline.warehouse.stretches import Stretches
 from prodlens_pipeline.warehouse.windows import Window
 from prodlens_pipeline_tests.pipeline import lake_in_memory
+from prodlens_pipeline_tests.warehouse.conftest import EVENTS
 
 FIRST = date(2026, 3, 2)
 
@@ -52,7 +54,7 @@ def test_all_days_are_made_once_and_no_more_at_a_time_than_fits(lake: Lake, reco
     enter(lake, *((count, [day]) for day, count in landed.items()))
     windows = [Window(on(0), on(len(days))), Window(on(len(days) + gap), on(len(days) + gap + 3))]
 
-    cut = Stretches(lake).of(windows)
+    cut = Stretches(lake).of(windows, EVENTS)
 
     assert [day for stretch in cut for day in stretch.days] == [day for window in windows for day in window.days]
     for stretch in cut:
@@ -66,4 +68,9 @@ def test_all_days_are_made_once_and_no_more_at_a_time_than_fits(lake: Lake, reco
 
 def test_the_records_of_a_chunk_are_spread_over_its_days(lake: Lake) -> None:
     enter(lake, (4 * stretches.RECORDS, [on(number) for number in range(8)]))
-    assert [len(stretch.days) for stretch in Stretches(lake).of([Window(on(0), on(8))])] == [2, 2, 2, 2]
+    assert [len(stretch.days) for stretch in Stretches(lake).of([Window(on(0), on(8))], EVENTS)] == [2, 2, 2, 2]
+
+
+def test_a_raw_table_takes_more_at_a_time(lake: Lake) -> None:
+    enter(lake, (4 * stretches.RECORDS, [on(number) for number in range(8)]))
+    assert len(Stretches(lake).of([Window(on(0), on(8))], replace(EVENTS, schema="raw"))) == 1
