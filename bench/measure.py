@@ -19,7 +19,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 KIB = 1024
-WATCHED_SECONDS = 0.5
+WATCHED_SECONDS = 0.25
 
 
 class ContenderError(Exception):
@@ -141,7 +141,9 @@ def run(contender: Contender) -> Sample:
     figures = _figures(said)
     if contender.timed:
         seconds = float(figures[contender.timed])
-    return Sample(seconds, usage.ru_utime + usage.ru_stime, max(usage.ru_maxrss, watched.peak_kib) / KIB, figures)
+    # the kernel's own account of a short one may be that of this process, which it was forked from
+    peak_kib = watched.peak_kib or usage.ru_maxrss
+    return Sample(seconds, usage.ru_utime + usage.ru_stime, peak_kib / KIB, figures)
 
 
 @dataclass
@@ -151,12 +153,12 @@ class _Watched:
 
 @contextmanager
 def _memory_watched(session: int) -> Iterator[_Watched]:
-    """What all processes of a session hold together; the kernel's own account is that of the largest of them."""
+    """The most that a process ever held, or all of its session together where they are several."""
     watched, ended = _Watched(), threading.Event()
 
     def watch() -> None:
         while not ended.wait(WATCHED_SECONDS):
-            watched.peak_kib = max(watched.peak_kib, _held_kib(session))
+            watched.peak_kib = max(watched.peak_kib, _kib(session, "status", "VmHWM:"), _held_kib(session))
 
     thread = threading.Thread(target=watch)
     thread.start()
@@ -169,8 +171,8 @@ def _memory_watched(session: int) -> Iterator[_Watched]:
 
 def _held_kib(session: int) -> int:
     """The memory of a session's processes, where they are several; pages that they share are counted once."""
-    members = [folder for folder in Path("/proc").glob("[0-9]*") if _session_of(folder) == session]
-    return sum(map(_proportional_kib, members)) if len(members) > 1 else 0
+    members = [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if _session_of(folder) == session]
+    return sum(_kib(member, "smaps_rollup", "Pss:") for member in members) if len(members) > 1 else 0
 
 
 def _session_of(folder: Path) -> int | None:
@@ -180,12 +182,12 @@ def _session_of(folder: Path) -> int | None:
         return None
 
 
-def _proportional_kib(folder: Path) -> int:
+def _kib(process: int, file: str, name: str) -> int:
     try:
-        lines = (folder / "smaps_rollup").read_text().splitlines()
+        lines = Path(f"/proc/{process}/{file}").read_text().splitlines()
     except OSError:  # it has just ended
         return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return sum(int(line.split()[1]) for line in lines if line.startswith(name))
 
 
 def _figures(said: str) -> dict[str, Any]:
