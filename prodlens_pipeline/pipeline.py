@@ -73,10 +73,15 @@ OnStep = Callable[[str, int, int], None]
 
 
 def dagster_environment(settings: Settings) -> dict[str, str]:
-    """The environment in which Dagster keeps to the project's own home, which is made where it does not exist yet."""
+    """The environment in which Dagster keeps to the project's own home, which is made where it does not exist yet.
+
+    Raises:
+        WarehouseError: Dagster's records cannot be written.
+    """
     home = settings.home / "dagster"
     if not (home / "dagster.yaml").exists():
-        _create_home(home)
+        with _records_in(home):
+            _create_home(home)
     return {"DAGSTER_HOME": str(home), "DAGSTER_EVENT_BATCH_SIZE": EVENT_BATCH_SIZE}
 
 
@@ -100,11 +105,15 @@ def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
         WarehouseError: Dagster's records cannot be read or written.
     """
     os.environ.update(dagster_environment(settings))
+    with _records_in(settings.home / "dagster"), dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+@contextmanager
+def _records_in(home: Path) -> Iterator[None]:
     try:
-        with dg.DagsterInstance.get() as instance:
-            yield instance
+        yield
     except OperationalError as error:
-        home = settings.home / "dagster"
         free_mib = shutil.disk_usage(home).free / 2**20
         raise WarehouseError(
             f"{home}: Dagster's records cannot be read or written: {error.orig} ({free_mib:,.0f} MiB of the disk are "
