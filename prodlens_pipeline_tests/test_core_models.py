@@ -868,13 +868,14 @@ class TestDagster:
         clone.commit("One (#1)", "2026-03-02 10:00")
         settings = with_clone(tmp_path, clone, sources=settings.sources, start_date="2026-03-01")
         whole = window("2026-03-01", "2026-03-05")
-        result = dg.materialize(
-            build_assets(settings),
-            resources={"warehouse": Warehouse.of(settings)},
-            instance=dg.DagsterInstance.ephemeral(),
-            tags=range_tags(whole),
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = dg.materialize(
+                build_assets(settings),
+                resources={"warehouse": Warehouse.of(settings)},
+                instance=instance,
+                tags=range_tags(whole),
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
         assert result.success
         checks = result.get_asset_check_evaluations()
         assert all(check.passed for check in checks if check.severity == dg.AssetCheckSeverity.ERROR)
