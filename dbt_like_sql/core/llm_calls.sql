@@ -89,7 +89,6 @@ reached as (
 groups as (
     select keys.observation, min(reached.nearest) as call_group
     from keys
-    inner join shared on keys.key = shared.key
     inner join reached on keys.key = reached.key
     group by keys.observation
 ),

@@ -96,7 +96,8 @@ def table_asset(
             if not results[-1].committed:
                 break
         tried = [part for part in parts[: len(results)] if part]
-        warehouse.retired.made(contract.full_name, tried if not results or results[-1].committed else tried[:-1])
+        made = [part for part, result in zip(tried, results, strict=False) if result.committed]
+        warehouse.retired.made(contract.full_name, made)
         _tell_what_is_kept(context, contract, window, makeable)
         yield from _events(context, warehouse.lake, contract, tried, _together(contract, results), figures)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -20,6 +21,15 @@ from prodlens_pipeline.warehouse.run_locks import held
 from prodlens_pipeline.warehouse.stretches import Stretches
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What the steps of a run share."""
+
+    lake: Lake
+    retired: RetiredDays
+    stretches: Stretches
+
+
 class Warehouse(DuckDBResource):
     """A `DuckDBResource` whose connection has the project's DuckLake attached and in use."""
 
@@ -31,9 +41,7 @@ class Warehouse(DuckDBResource):
     config_digests: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
     contracts: dg.ResourceDependency[Sequence[Contract]] = ()  # type: ignore[assignment] # the descriptor takes the value itself
     """The tables that a run may write."""
-    _lake: Lake | None = PrivateAttr(default=None)
-    _retired: RetiredDays | None = PrivateAttr(default=None)
-    _stretches: Stretches | None = PrivateAttr(default=None)
+    _run: _Run | None = PrivateAttr(default=None)
 
     @classmethod
     def of(cls, settings: Settings, contracts: Sequence[Contract] = ()) -> "Warehouse":
@@ -61,9 +69,9 @@ class Warehouse(DuckDBResource):
             record_configuration(
                 lake, self.config_hash, self.config_digests, context.run.run_id if context.run else None
             )
-            self._lake, self._retired, self._stretches = lake, RetiredDays(lake), Stretches(lake)
+            self._run = _Run(lake, RetiredDays(lake), Stretches(lake))
             yield self
-        self._lake = self._retired = self._stretches = None
+        self._run = None
 
     @contextmanager
     def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -77,9 +85,7 @@ class Warehouse(DuckDBResource):
         Raises:
             RuntimeError: outside of a run.
         """
-        if self._lake is None:
-            raise RuntimeError("the warehouse is open only while Dagster runs a step; elsewhere use open_lake()")
-        return self._lake
+        return self._of_run.lake
 
     @property
     def retired(self) -> RetiredDays:
@@ -88,9 +94,7 @@ class Warehouse(DuckDBResource):
         Raises:
             RuntimeError: outside of a run.
         """
-        if self._retired is None:
-            raise RuntimeError("which days are retired is known only while Dagster runs a step")
-        return self._retired
+        return self._of_run.retired
 
     @property
     def stretches(self) -> Stretches:
@@ -99,9 +103,13 @@ class Warehouse(DuckDBResource):
         Raises:
             RuntimeError: outside of a run.
         """
-        if self._stretches is None:
-            raise RuntimeError("how much is made at once is known only while Dagster runs a step")
-        return self._stretches
+        return self._of_run.stretches
+
+    @property
+    def _of_run(self) -> _Run:
+        if self._run is None:
+            raise RuntimeError("the warehouse is open only while Dagster runs a step; elsewhere use open_lake()")
+        return self._run
 
     def stamp(self, context: dg.AssetExecutionContext, code_version: str) -> Stamp:
         """Who writes, for `ops.etl_runs`."""

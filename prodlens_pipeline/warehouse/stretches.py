@@ -6,6 +6,7 @@ DuckDB holds what it groups until a table is stored: without this, a first run o
 
 from collections.abc import Iterable
 from datetime import date
+from functools import cached_property
 
 from prodlens_pipeline.warehouse.contracts import Contract
 from prodlens_pipeline.warehouse.lake import Lake
@@ -22,7 +23,6 @@ class Stretches:
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
-        self._by_day: dict[date, float] | None = None
 
     def of(self, windows: Iterable[Window], contract: Contract) -> list[Window]:
         """The same days as `windows`, in windows of consecutive days with no more records than `contract` takes."""
@@ -34,19 +34,18 @@ class Stretches:
             return [window]
         starts, records = [window.start], 0.0
         for day in window.days:
-            landed = self._landed().get(day, 0.0)
+            landed = self._landed.get(day, 0.0)
             if records and records + landed > most:
                 starts.append(day)
                 records = 0.0
             records += landed
         return [Window(start, end) for start, end in zip(starts, [*starts[1:], window.end], strict=True)]
 
+    @cached_property
     def _landed(self) -> dict[date, float]:
-        if self._by_day is None:
-            # A chunk's records are not counted by day: they are spread over the days that it holds.
-            found = self._lake.rows(
-                "select day, sum(records) from (select unnest(days) as day, accepted / len(days) as records "
-                "from ops.landing_chunks where accepted > 0) group by day"
-            )
-            self._by_day = dict(found)
-        return self._by_day
+        # A chunk's records are not counted by day: they are spread over the days that it holds.
+        found = self._lake.rows(
+            "select day, sum(records) from (select unnest(days) as day, accepted / len(days) as records "
+            "from ops.landing_chunks where accepted > 0) group by day"
+        )
+        return dict(found)
