@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import polars as pl
+from rpds import HashTrieMap
 
 from prodlens_pipeline.delivery.clones import CloneState, clone_states
 from prodlens_pipeline.delivery.git_records import landed_commits
@@ -56,6 +57,9 @@ class Run(NamedTuple):
 
 Runs = Sequence[Run]
 """The lines of a file from its first one on; those that follow are of unknown origin."""
+Files: TypeAlias = "HashTrieMap[str, Runs]"
+"""The files at a commit by path. Commits share what they have in common: of thousands of open branches of a repository
+with as many files, copies would take gigabytes."""
 
 
 @dataclass(frozen=True)
@@ -123,30 +127,25 @@ class _Replay:
 
     def __init__(self, commits: Mapping[str, LineCommit], landed: Mapping[str, str], states: set[str]) -> None:
         self._commits, self._landed, self._states = commits, landed, states
-        self._files: dict[str, dict[str, Runs]] = {}
+        self._files: dict[str, Files] = {}
         self._needed = Counter(parent for sha in landed for parent in commits[sha].parents)
 
     def events(self) -> Iterator[LineEvent]:
         """Yield what each state of the default branch changed."""
         for sha in self._landed:
             commit = self._commits[sha]
-            others = [self._taken(parent) for parent in commit.parents[1:]]
-            files = self._continued(commit.parents[0]) if commit.parents and commit.changes is not None else {}
+            first, *others = [self._taken(parent) for parent in commit.parents] or [HashTrieMap()]
+            files: Files = HashTrieMap()
             if commit.changes is not None:
-                removed, added = _apply(sha, commit.changes, files, others)
+                files, removed, added = _apply(sha, commit.changes, first, others)
                 if sha in self._states:
                     yield from self._changes(commit, removed, added)
             self._files[sha] = files
 
-    def _taken(self, parent: str) -> dict[str, Runs]:
+    def _taken(self, parent: str) -> Files:
         """The files at a parent, which are forgotten when its last child has them."""
         self._needed[parent] -= 1
-        return self._files.get(parent, {}) if self._needed[parent] else self._files.pop(parent, {})
-
-    def _continued(self, parent: str) -> dict[str, Runs]:
-        """The files at a parent, to be changed: a copy while another child still needs them."""
-        files = self._taken(parent)
-        return dict(files) if self._needed[parent] else files
+        return (self._files.get if self._needed[parent] else self._files.pop)(parent, HashTrieMap())
 
     def _changes(self, commit: LineCommit, removed: Counter[str], added: Counter[str]) -> Iterator[LineEvent]:
         for sha in sorted(removed.keys() | added.keys()):
@@ -170,10 +169,10 @@ class _Replay:
 def _apply(
     sha: str,
     changes: Sequence[Sequence[Mapping[str, Any]]],
-    files: dict[str, Runs],
-    others: Sequence[Mapping[str, Runs]],
-) -> tuple[Counter[str], Counter[str]]:
-    """Bring `files`, those of the first parent, to the commit's state; returns lines removed and added by origin.
+    files: Files,
+    others: Sequence[Files],
+) -> tuple[Files, Counter[str], Counter[str]]:
+    """Bring `files`, those of the first parent, to the commit's state; also lines removed and added by origin.
 
     A block that moved is both removed and added, of the same origin.
     """
@@ -196,9 +195,8 @@ def _apply(
         after[path] = _joined([*runs, *lines.rest()])
     for change in changes[0]:
         if change["old_path"]:
-            files.pop(change["old_path"], None)
-    files |= after
-    return removed, added
+            files = files.discard(change["old_path"])
+    return files.update(after), removed, added
 
 
 def _old_paths(changes: Sequence[Mapping[str, Any]]) -> set[str]:
@@ -207,7 +205,7 @@ def _old_paths(changes: Sequence[Mapping[str, Any]]) -> set[str]:
 
 
 def _matched(
-    path: str, further: Sequence[tuple[Mapping[str, Mapping[str, Any]], Mapping[str, Runs]]]
+    path: str, further: Sequence[tuple[Mapping[str, Mapping[str, Any]], Files]]
 ) -> Iterator[tuple[int, int | None, int, Runs]]:
     """Yield for the other parents of a merge what they share with it: first line, count, first line there, lines.
 
