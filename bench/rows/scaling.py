@@ -77,8 +77,7 @@ def _memory(curves: Mapping[str, pl.DataFrame]) -> Target:
         "peak memory under 1.5 GiB at every size",
         f"{most:,.0f} MiB",
         most < 1536,
-        "Of thousands of developers: the commits of a repository are followed line by line through its whole history "
-        "at once, in Python, and a day is not cut.",
+        "Of thousands of developers: a range is made in stretches that fit into memory, but a day is not cut.",
     )
 
 

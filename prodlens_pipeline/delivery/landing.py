@@ -14,6 +14,7 @@ import polars as pl
 from prodlens_pipeline.delivery.clones import CloneState, clone_state, state_checkpoint
 from prodlens_pipeline.delivery.codebase import collect_codebase
 from prodlens_pipeline.delivery.commit_messages import Identity
+from prodlens_pipeline.delivery.commits import RAW as COMMITS
 from prodlens_pipeline.delivery.git import CommitRecord, GitReading, mapped_identities, read_commits, shallow_boundary
 from prodlens_pipeline.delivery.git_records import SOURCE, GitCommit, landed_commits
 from prodlens_pipeline.delivery.graph import GRAPH, graph_rows
@@ -126,7 +127,7 @@ def _days_of_other_authors(
 
 
 def _landed_days(lake: Lake, name: str) -> dict[str, date]:
-    if "raw.git_commits" not in lake.tables():
+    if not lake.was_made(COMMITS):
         return {}
     return dict(lake.rows("select sha, day from raw.git_commits where repo = $name", {"name": name}))
 
