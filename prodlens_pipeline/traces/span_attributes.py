@@ -57,11 +57,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def facts(attributes: Attributes) -> dict[str, Any]:
     """What is known of a span, by the field names of `spans.Span`."""
-    found: dict[str, Any] = {}
-    for name, field in _BY_NAME:
-        value = attributes.get(name)
-        if value is not None and value != "":
-            found[field] = value
+    found = {field: value for name, field in _BY_NAME if (value := attributes.get(name)) is not None and value != ""}
     if "stream" in found and isinstance(found["stream"], str):
         found["stream"] = found["stream"].lower() == "true"
     for field in ("session", "user", "error_code"):
