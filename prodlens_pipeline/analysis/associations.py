@@ -23,7 +23,7 @@ from prodlens_pipeline.analysis.adjust import Adjusted, adjust, transfer
 from prodlens_pipeline.analysis.correlations import LEVEL, Events, Inference, correlate, infer, min_detectable_r
 from prodlens_pipeline.analysis.multiplicity import q_values
 from prodlens_pipeline.analysis.readings import Status, read
-from prodlens_pipeline.analysis.scales import Scale
+from prodlens_pipeline.analysis.scales import Scale, quartiles
 from prodlens_pipeline.analysis.working_days import on_working_days
 
 Reals = NDArray[np.float64]
@@ -43,6 +43,7 @@ LAGGED_COLUMNS = (
 FAMILY_COLUMNS = (
     *("driver", "outcome", "lag", "is_placebo", "n", "raw_pearson_r", "raw_spearman_rho"),
     *("pearson_r", "spearman_rho", "p_value", "q_value", "ci_low", "ci_high"),
+    *("driver_q1", "driver_q3"),
     *("effect", "effect_low", "effect_high", "effect_pct", "effect_pct_low", "effect_pct_high"),
     *("min_detectable_r", "status", "reading"),
 )
@@ -88,7 +89,8 @@ def association_family(
     Beyond the columns of `lagged_association`: `raw_pearson_r` and `raw_spearman_rho` describe the untreated pairs
     of working days and support no claim; `effect`, `effect_low`, `effect_high` are in the outcome's unit, for one
     interquartile range of the driver, and `effect_pct*` in % of the outcome's mean; `min_detectable_r` is the
-    correlation this sample would have shown with 80 % power; `reading` is a sentence for people.
+    correlation this sample would have shown with 80 % power; `driver_q1` and `driver_q3` are the driver's quartiles
+    on working days, a quiet day and a busy one; `reading` is a sentence for people.
     `q_value` of a claim (lag >= 0) is Benjamini–Hochberg over all claims of the table, that of a placebo over all
     its placebos. If a placebo of a driver and outcome has q < 0.05, their claims have the status `withheld`.
 
@@ -136,12 +138,15 @@ def _family(
     figures = {name: np.stack([one[name] for one in by_lag], axis=-1) for name in by_lag[0]}
     placebo = np.broadcast_to(np.array(lags) < 0, figures["n"].shape)
     figures["q_value"] = q_values(figures["p_value"], placebo)
+    quiet, busy = np.transpose([quartiles(of[name]) for name in drivers])
     table = pl.DataFrame(
         {
             "driver": [name for name in drivers for _ in range(len(outcomes) * len(lags))],
             "outcome": [name for _ in drivers for name in outcomes for _ in lags],
             "lag": np.tile(np.array(lags), len(drivers) * len(outcomes)),
             "is_placebo": placebo.ravel(),
+            "driver_q1": np.repeat(quiet, len(outcomes) * len(lags)),
+            "driver_q3": np.repeat(busy, len(outcomes) * len(lags)),
             **{name: figure.ravel() for name, figure in figures.items()},
             "status": _statuses(figures["n"], figures["p_value"], figures["q_value"], placebo).ravel(),
         },

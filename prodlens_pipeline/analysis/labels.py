@@ -16,6 +16,12 @@ LABELS = {
 }
 
 
+def amount(name: str, value: float) -> str:
+    """A value of a series with as many digits as people read."""
+    text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{text} USD" if name == "cost_usd" else text
+
+
 def label(name: str) -> str:
     """The name of a series; a column without one is at least readable."""
     return LABELS.get(name, name.replace("_", " "))

@@ -26,7 +26,7 @@ from prodlens_pipeline.analysis.panel import (
     slopes,
 )
 from prodlens_pipeline.analysis.readings import Status, read_panel
-from prodlens_pipeline.analysis.scales import Scale
+from prodlens_pipeline.analysis.scales import Scale, quartiles
 
 MINIMUM_DEVELOPERS = 5
 MINIMUM_DAYS = 20
@@ -37,6 +37,7 @@ EXCHANGES = 199
 
 PANEL_COLUMNS = (
     *("driver", "outcome", "lag", "is_placebo", "developers", "developer_days", "slope", "p_value", "q_value"),
+    *("driver_q1", "driver_q3"),
     *("effect", "effect_low", "effect_high", "effect_pct", "effect_pct_low", "effect_pct_high"),
     *("min_detectable_pct", "exchanged_p_value", "status", "reading"),
 )
@@ -55,8 +56,9 @@ def panel_family(
 
     `q_value` is Benjamini-Hochberg over all claims (lag >= 0), or over all placebos, of the table. `effect` is for
     one interquartile range of the driver within a typical developer, in the outcome's unit per developer and day,
-    and `effect_pct` in % of its mean. Of significant claims, `exchanged_p_value` says how often the use of other
-    developers does as well. `seed` decides which exchanges are drawn.
+    and `effect_pct` in % of its mean; `driver_q1` and `driver_q3` are the quartiles of that developer's days. Of
+    significant claims, `exchanged_p_value` says how often the use of other developers does as well. `seed` decides
+    which exchanges are drawn.
 
     Raises:
         ValueError: a developer has two rows of one day.
@@ -80,6 +82,8 @@ def panel_family(
             "is_placebo": placebo.ravel(),
             **{name: figures[name].astype(np.int64).ravel() for name in ("developers", "developer_days")},
             **{name: figures[name].ravel() for name in ("slope", "p_value", "q_value")},
+            "driver_q1": np.repeat(panel.quartiles[:, 0], len(outcomes) * len(lags)),
+            "driver_q3": np.repeat(panel.quartiles[:, 1], len(outcomes) * len(lags)),
             **{name: figure.ravel() for name, figure in panel.effects(figures).items()},
             "exchanged_p_value": exchanged.ravel(),
             "status": _statuses(figures, exchanged, placebo).ravel(),
@@ -98,6 +102,8 @@ class Panel:
     outcome: Reals
     steps: Reals
     """(drivers,): a typical change of each driver on its scale; NaN if no change is typical."""
+    quartiles: Reals
+    """(drivers, 2): each driver on a quiet day and on a busy one of a typical developer; NaN if nobody is typical."""
     scales: Sequence[Scale]
     """Of the outcomes."""
 
@@ -117,7 +123,8 @@ class Panel:
         weekday = (days.astype("datetime64[D]").astype(np.int64) + 3) % 7
         found = np.stack([innovations(one, weekday) for one in scaled])
         steps = np.array([_typical_step(one) for one in scaled[:middle]])
-        return Panel(found[:middle], found[middle:], steps, scales[middle:])
+        usual = np.array([_typical_quartiles(one) for one in values[:middle]])
+        return Panel(found[:middle], found[middle:], steps, usual, scales[middle:])
 
     def at_lag(self, lag: int, claims: int) -> dict[str, Reals]:
         """Figures (drivers, outcomes) of one lag, from series that are known in the same cells at once."""
@@ -191,10 +198,21 @@ def _anywhere(flags: Flags) -> Flags:
 
 def _typical_step(scaled: Reals) -> float:
     """Median over developers of the interquartile range of their own days; NaN if it is 0."""
-    own = [days[~np.isnan(days)] for days in scaled]
-    ranges = [float(np.subtract(*np.quantile(days, [0.75, 0.25]))) for days in own if len(days) >= MINIMUM_DAYS]
-    step = float(np.median(ranges)) if ranges else 0.0
+    own = _own_quartiles(scaled)
+    step = float(np.median(own[:, 1] - own[:, 0])) if len(own) else 0.0
     return step if step > 0 else float("nan")
+
+
+def _typical_quartiles(values: Reals) -> Reals:
+    """Medians over developers of the quartiles of their own days; NaN if nobody has enough days."""
+    own = _own_quartiles(values)
+    return np.asarray(np.median(own, axis=0)) if len(own) else np.full(2, np.nan)
+
+
+def _own_quartiles(values: Reals) -> Reals:
+    """(developers with enough days, 2)"""
+    enough = (~np.isnan(values)).sum(axis=1) >= MINIMUM_DAYS
+    return np.array([quartiles(days) for days in values[enough]]).reshape(-1, 2)
 
 
 def _shifted(driver: Reals, outcome: Reals, lag: int) -> tuple[Reals, Reals]:

@@ -10,7 +10,7 @@ people call them (`labels`).
 from enum import StrEnum
 from typing import Any
 
-from prodlens_pipeline.analysis.labels import label
+from prodlens_pipeline.analysis.labels import amount, label
 
 SIGNIFICANT = 0.05
 """Only a q-value below this is called an association."""
@@ -112,7 +112,7 @@ def read_panel(row: dict[str, Any]) -> str:
         return flag + _placebo(driver, outcome, row["lag"], significant=row["q_value"] < SIGNIFICANT)
     if row["q_value"] < SIGNIFICANT:
         return (
-            f"{flag}A typical step up in a developer's {driver}, from a quiet day to a busy one, goes with "
+            f"{flag}A typical step up in a developer's {driver}, {_step(row)}, goes with "
             f"{_more(row, row['slope'], outcome)} by that developer {_when(row['lag'])}, compared with the same "
             "developer's other days and with colleagues on the same day."
         )
@@ -184,8 +184,14 @@ def _association(row: dict[str, Any]) -> str:
     outcome = label(row["outcome"])
     size = _more(row, row["pearson_r"], outcome)
     correlation = "" if row["effect"] is not None else f" (correlation {row['pearson_r']:.2f})"
-    step = f"A typical step up in {label(row['driver'])}, from a quiet day to a busy one,"
+    step = f"A typical step up in {label(row['driver'])}, {_step(row)},"
     return f"{step} goes with {size}{correlation} {_when(row['lag'])}."
+
+
+def _step(row: dict[str, Any]) -> str:
+    """`from a quiet day (2) to a busy one (5)`."""
+    quiet, busy = (amount(row["driver"], row[name]) for name in ("driver_q1", "driver_q3"))
+    return f"from a quiet day ({quiet}) to a busy one ({busy})"
 
 
 def _more(row: dict[str, Any], sign: float, outcome: str) -> str:

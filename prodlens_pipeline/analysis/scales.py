@@ -27,6 +27,12 @@ SMALLEST_UNIT = 1e-150
 """Keeps the quotient of two accepted numbers finite."""
 
 
+def quartiles(values: Reals) -> Reals:
+    """The lower and the upper quartile of the known values; NaN if there are none."""
+    known = values[~np.isnan(values)]
+    return np.quantile(known, [0.25, 0.75]) if len(known) else np.full(2, np.nan)
+
+
 def is_count(values: Reals) -> bool:
     """Whether all known values, and there is one, are whole and not negative."""
     known = values[~np.isnan(values)]
@@ -68,10 +74,7 @@ class Scale:
 
     def interquartile_range(self, values: Reals) -> float:
         """Distance of the quartiles of the known values, on the scale of comparison; NaN if there are none."""
-        known = values[~np.isnan(values)]
-        if not len(known):
-            return float("nan")
-        lower, upper = self.transform(np.quantile(known, [0.25, 0.75]))
+        lower, upper = self.transform(quartiles(values))
         return float(upper - lower)
 
     def in_own_unit(self, change: Reals) -> Reals:

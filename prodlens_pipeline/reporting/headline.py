@@ -11,7 +11,7 @@ import polars as pl
 from prodlens_pipeline.analysis.associations import LOW_SAMPLE_PAIRS, MINIMUM_PAIRS
 from prodlens_pipeline.analysis.changes import MINIMUM_DAYS, Verdict
 from prodlens_pipeline.analysis.coverage import WEIGHTY, WELL_COVERED
-from prodlens_pipeline.analysis.readings import WEAK_SIGHT, Status, read, read_panel
+from prodlens_pipeline.analysis.readings import WEAK_SIGHT, Status, read
 from prodlens_pipeline.reporting.comparison import Comparison
 from prodlens_pipeline.reporting.data import Figures, Report
 from prodlens_pipeline.reporting.panel import Panel
@@ -77,7 +77,7 @@ def cited(row: dict[str, Any], *, remark: str = "") -> str:
 def cited_panel(row: dict[str, Any], *, remark: str = "") -> str:
     """One row of the panel as a sentence, with the number of developers and days, and q."""
     days_compared = f"{row['developers']} developers, {counted(row['developer_days'], 'day')} of theirs"
-    return f"{read_panel(row).rstrip('.')} ({days_compared}, q {_q(row['q_value'])}{remark})."
+    return f"{row['reading'].rstrip('.')} ({days_compared}, q {_q(row['q_value'])}{remark})."
 
 
 def changed(comparison: Comparison) -> tuple[str, ...]:

@@ -66,6 +66,15 @@ def test_an_effect_shows_at_its_lag_and_nowhere_else(lag: int) -> None:
     assert set(table["status"]) == {"ok"}
 
 
+def test_a_quiet_and_a_busy_day_are_the_quartiles_of_working_days() -> None:
+    frame = team(120)
+    driver = frame.filter(pl.col("day").dt.weekday() <= 5)["driver"]
+    quiet, busy = (driver.quantile(share, "linear") for share in (0.25, 0.75))
+    row = family(frame).row(by_predicate=pl.col("lag") == 1, named=True)
+    assert (row["driver_q1"], row["driver_q3"]) == (quiet, busy)
+    assert f"from a quiet day ({quiet:.3g}) to a busy one ({busy:.3g})" in row["reading"]
+
+
 def test_without_an_effect_nothing_shows_although_both_follow_the_week() -> None:
     frame = team(120, elasticity=0.0)
     table = family(frame)

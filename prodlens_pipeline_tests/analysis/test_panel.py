@@ -187,6 +187,17 @@ def test_an_effect_is_seen_at_its_lag_with_its_size() -> None:
     assert "1 working day later" in row["reading"] and "cause" not in row["reading"]
 
 
+def test_a_quiet_and_a_busy_day_are_those_of_a_typical_developer() -> None:
+    frame = team(20, 120, elasticity=0.6, level=15.0, seed=3)
+    row = family(frame).row(by_predicate=pl.col("lag") == 1, named=True)
+    with_ai = frame.filter(pl.col("used") > 0).group_by("developer_id")
+    own = with_ai.agg(
+        pl.len(), quiet=pl.col("used").quantile(0.25, "linear"), busy=pl.col("used").quantile(0.75, "linear")
+    ).filter(pl.col("len") >= 20)
+    assert (row["driver_q1"], row["driver_q3"]) == (own["quiet"].median(), own["busy"].median())
+    assert f"from a quiet day ({row['driver_q1']:.3g}) to a busy one ({row['driver_q3']:.3g})" in row["reading"]
+
+
 def test_claims_are_withheld_where_tomorrows_use_does_as_well() -> None:
     frame = team(20, 120, elasticity=0.8, level=15.0, seed=3, lag=2)
     swapped = frame.rename({"used": "made", "made": "used"})

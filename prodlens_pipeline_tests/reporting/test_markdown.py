@@ -22,7 +22,8 @@ def test_significant_associations_are_in_it(association: Report) -> None:
     assert association.figures is not None
     of_sessions = association.figures.associations.filter(driver="sessions", outcome="commits", lag=1)
     (found,) = of_sessions.to_dicts()
-    told = f"AI sessions, from a quiet day to a busy one, goes with {found['effect_pct']:.0f}% more commits"
+    step = f"from a quiet day ({found['driver_q1']:.3g}) to a busy one ({found['driver_q3']:.3g})"
+    told = f"AI sessions, {step}, goes with {found['effect_pct']:.0f}% more commits"
     assert told in render_markdown(association).split("### AI use and delivery")[1]
 
 

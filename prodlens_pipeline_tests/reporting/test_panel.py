@@ -11,6 +11,7 @@ import pytest
 
 from prodlens_pipeline.analysis.daily import DRIVERS, OUTCOMES
 from prodlens_pipeline.analysis.panel_associations import PANEL_COLUMNS
+from prodlens_pipeline.analysis.readings import read_panel
 from prodlens_pipeline.reporting.data import Report
 from prodlens_pipeline.reporting.headline import headline
 from prodlens_pipeline.reporting.html import render_html
@@ -31,9 +32,10 @@ def row(driver: str = "sessions", outcome: str = "commits", lag: int = 1, **chan
     figures = dict.fromkeys(PANEL_COLUMNS) | {
         "developers": 12, "developer_days": 700, "slope": 0.3, "p_value": 0.4, "q_value": 0.8, "effect": 1.0,
         "effect_low": 0.5, "effect_high": 1.5, "effect_pct": 20.0, "effect_pct_low": 10.0, "effect_pct_high": 30.0,
-        "min_detectable_pct": 17.0, "status": "ok", "reading": "-",
+        "min_detectable_pct": 17.0, "status": "ok", "driver_q1": 2.0, "driver_q3": 5.5,
     }  # fmt: skip
-    return figures | {"driver": driver, "outcome": outcome, "lag": lag, "is_placebo": lag < 0} | changes
+    told = figures | {"driver": driver, "outcome": outcome, "lag": lag, "is_placebo": lag < 0} | changes
+    return told | {"reading": read_panel(told)}
 
 
 def made(*rows: dict[str, Any]) -> Panel:
@@ -62,10 +64,10 @@ def test_placebos_and_what_a_check_refutes_are_not_claimed() -> None:
 def test_the_panel_leads_the_team(association: Report) -> None:
     first = headline(with_panel(association, row(**FOUND)))[0]
     assert first == (
-        "A typical step up in a developer's AI sessions, from a quiet day to a busy one, goes with 20% more commits "
-        "(95% interval +10% to +30%) by that developer 1 working day later, compared with the same developer's other "
-        "days and with colleagues on the same day (12 developers, 700 days of theirs, q = 0.001; an association, not "
-        "a proof)."
+        "A typical step up in a developer's AI sessions, from a quiet day (2) to a busy one (5.5), goes with 20% more "
+        "commits (95% interval +10% to +30%) by that developer 1 working day later, compared with the same "
+        "developer's other days and with colleagues on the same day (12 developers, 700 days of theirs, q = 0.001; an "
+        "association, not a proof)."
     )
 
 

@@ -96,7 +96,7 @@ class _Page(HTMLParser):
 
 def test_an_association_leads_with_its_sample_and_interval(association: Report) -> None:
     first = headline(association)[0]
-    step = "AI sessions, from a quiet day to a busy one,"
+    step = r"AI sessions, from a quiet day \([\d.]+\) to a busy one \([\d.]+\),"
     assert re.search(rf"{step} goes with \d+% more commits \(95% interval .*\) 1 working day later", first)
     assert re.search(r"n = 5\d pairs of days, q < 0\.001", first)
 
