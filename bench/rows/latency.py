@@ -1,6 +1,7 @@
 """Row 4: a day more on a year's warehouse, and how long questions take, alone and while a backfill writes."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ def measure(size: Size, work: Path) -> Result:
     days = size.backfill_days
     team = inputs.team(work / f"team-{days}", days=days)
     home, config = work / "latency", team / "prodlens.yaml"
+    shutil.rmtree(home, ignore_errors=True)
     environment = {"PRODLENS_HOME": str(home)}
     first = load_settings(config).start_date
     last = first + timedelta(days=days - 1)
