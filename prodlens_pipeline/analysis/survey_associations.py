@@ -21,7 +21,7 @@ from prodlens_pipeline.analysis.multiplicity import q_values
 from prodlens_pipeline.analysis.panel import LEVEL, Reals, slopes
 from prodlens_pipeline.analysis.panel_associations import LOW_SAMPLE_DEVELOPERS, MINIMUM_DEVELOPERS
 from prodlens_pipeline.analysis.readings import Status
-from prodlens_pipeline.analysis.scales import Scale
+from prodlens_pipeline.analysis.scales import Scale, quartiles
 from prodlens_pipeline.analysis.survey_readings import read_survey_association
 
 QUESTIONS = ("nps", "satisfaction")
@@ -114,7 +114,7 @@ def _by_week(known: pl.DataFrame, column: str) -> Reals:
 
 def _typical_step(driver: Reals) -> float:
     """Median over developers of the interquartile range of their own weeks; NaN if it is 0."""
-    step = float(np.median([np.subtract(*np.quantile(own[~np.isnan(own)], [0.75, 0.25])) for own in driver]))
+    step = float(np.median([np.diff(quartiles(own)) for own in driver]))
     return step if step > 0 else float("nan")
 
 
