@@ -189,8 +189,10 @@ def _association(row: dict[str, Any]) -> str:
 
 
 def _step(row: dict[str, Any]) -> str:
-    """`from a quiet day (2) to a busy one (5)`."""
+    """`from a quiet day (2) to a busy one (5)`; most days of a driver may be alike."""
     quiet, busy = (amount(row["driver"], row[name]) for name in ("driver_q1", "driver_q3"))
+    if quiet == busy:
+        return "from a quiet day to a busy one"
     return f"from a quiet day ({quiet}) to a busy one ({busy})"
 
 

@@ -71,6 +71,11 @@ def test_the_panel_leads_the_team(association: Report) -> None:
     )
 
 
+def test_a_driver_whose_usual_days_are_alike_has_no_step_in_numbers(association: Report) -> None:
+    first = headline(with_panel(association, row(driver_q1=2.0, driver_q3=2.0, **FOUND)))[0]
+    assert "AI sessions, from a quiet day to a busy one, goes with" in first
+
+
 def test_a_panel_that_finds_nothing_says_what_it_could_have_seen_and_what_the_team_shows(association: Report) -> None:
     first = headline(with_panel(association, row(), row("calls", **REFUTED)))[0]
     assert "Among 12 developers, no association" in first
